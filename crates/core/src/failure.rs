@@ -1,0 +1,76 @@
+//! Why a download stopped, in the words that people read.
+
+use serde::{Deserialize, Serialize};
+
+/// Why a download failed. `code` is stable and is what front ends translate by; `message` and `hint` are the English texts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    pub code: FailureCode,
+    /// What happened, one sentence, with the particulars (host, status, path).
+    pub message: String,
+}
+
+macro_rules! failure_codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, $hint:literal;)*) => {
+        /// What went wrong. The written form never changes once released.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum FailureCode {
+            $($(#[$doc])* #[serde(rename = $text)] $name,)*
+        }
+
+        impl FailureCode {
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The stable written form.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+
+            /// What the user can do, in English.
+            #[must_use]
+            pub fn hint(self) -> &'static str {
+                match self { $(Self::$name => $hint),* }
+            }
+        }
+    };
+}
+
+failure_codes! {
+    BadUrl = "bad-url", "Check the link: it should look like https://example.org/file.";
+    UnknownScheme = "unknown-scheme", "Links that begin with http, https or ftp can be downloaded.";
+    NotFound = "not-found", "Check the link, or look for a newer one on the page that it came from.";
+    /// 401, 403, 407 and FTP 530.
+    Refused = "refused-by-server", "The server wants a login or does not allow this. Open the page in a browser and copy the link again.";
+    ServerError = "server-error", "The server has trouble. Try again later.";
+    /// 429 and 503 for longer than we wait.
+    TooBusy = "server-busy", "The server asks for patience. Try again later, or with fewer connections.";
+    Dns = "name-not-found", "Check the spelling of the server's name and your network connection.";
+    /// Refused, unreachable, timed out.
+    Connect = "cannot-connect", "Check your network connection; the server may be down. Try again later.";
+    Tls = "tls", "The server's certificate cannot be trusted. Check the clock of this computer and the link.";
+    /// Lost mid-way, for longer than we try.
+    Interrupted = "interrupted", "What has arrived is kept. Start the download again to go on.";
+    Redirects = "redirects", "The link leads in a circle or to an address that is not allowed. Look for another link.";
+    Protocol = "bad-answer", "The server sends answers that make no sense. Try again, or look for another link.";
+    Changed = "changed", "Start the download again to fetch the new file from its beginning; what has arrived is of the old one.";
+    DiskFull = "disk-full", "Make room on the disk, then start the download again: what has arrived is kept.";
+    Folder = "folder", "Choose another folder, or change who may write to this one.";
+    /// The part file was taken away or changed.
+    PartLost = "part-lost", "Start the download again; it begins anew.";
+    WrongDigest = "wrong-digest", "The file is kept beside it as NAME.mismatch. Check the digest, or download it again.";
+    Internal = "internal", "This is a mistake in Manyhands. Please report it; what has arrived is kept.";
+}
+
+impl Failure {
+    #[must_use]
+    pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}

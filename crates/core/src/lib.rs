@@ -1,0 +1,26 @@
+//! The vocabulary of Manyhands and everything that decides.
+//!
+//! Sans-IO: nothing here opens a socket or a file, reads a clock, spawns a task or draws a random number. Facts come in as
+//! [`Input`]s together with the time, orders go out as [`Effect`]s; the engine carries them out and reports back.
+
+mod accept;
+mod failure;
+mod identity;
+mod ids;
+mod range;
+mod range_set;
+mod record;
+
+pub use accept::{
+    Accepted, AnswerHead, Asked, ContentRange, Rejection, accept, parse_content_range,
+};
+pub use failure::{Failure, FailureCode};
+pub use identity::{Contradiction, EntityTag, Identity, Validator};
+pub use ids::{DownloadId, LeaseId, PeerId, PeerIdError, SourceId};
+pub use range::ByteRange;
+pub use range_set::RangeSet;
+pub use record::{
+    DEFAULT_CONNECTIONS, DownloadRecord, DownloadSpec, Found, Life, MAP_CHUNK_BYTES,
+    MAP_CHUNK_ENTRIES, MAX_CONNECTIONS, MapChunk, Sha256Digest, Sha256DigestError, SourceRecord,
+    Verification,
+};

@@ -1,0 +1,213 @@
+//! Plain data for front ends: what a window shows, and nothing that it would have to work out.
+//!
+//! TypeScript for the web UI is generated from here into `ui/src/generated/`. Byte counts travel as JSON numbers, which are
+//! exact up to 2^53 − 1; larger files are refused when their length becomes known.
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+/// What a front end wants to see.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase", default)]
+#[ts(export)]
+pub struct Query {
+    pub filter: Filter,
+    /// Part of the name or the host; empty: all.
+    pub search: String,
+    /// The first row wanted, counted from 0.
+    pub first: u32,
+    /// How many rows; at most 200 are given.
+    pub count: u32,
+    /// The download whose details are wanted.
+    #[ts(type = "number | null")]
+    pub selected: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum Filter {
+    #[default]
+    All,
+    Active,
+    Queued,
+    Done,
+}
+
+/// The answer to a [`Query`].
+#[derive(Clone, Debug, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct View {
+    /// Grows with every change of anything.
+    #[ts(type = "number")]
+    pub revision: u64,
+    pub counts: Counts,
+    /// Of all downloads together.
+    #[ts(type = "number")]
+    pub bytes_per_s: u64,
+    /// How many rows match; `rows` holds the part that was asked for.
+    pub matching: u32,
+    pub rows: Vec<DownloadRow>,
+    pub details: Option<DownloadDetails>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct Counts {
+    pub all: u32,
+    pub active: u32,
+    pub queued: u32,
+    pub done: u32,
+}
+
+/// One download in the list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct DownloadRow {
+    #[ts(type = "number")]
+    pub id: u64,
+    /// The file's name; while nobody has answered yet, the last part of the link.
+    pub name: String,
+    /// Without user name and password.
+    pub url: String,
+    pub host: String,
+    pub state: RowState,
+    /// On disk.
+    #[ts(type = "number")]
+    pub bytes: u64,
+    /// `null` while unknown.
+    #[ts(type = "number | null")]
+    pub total: Option<u64>,
+    #[ts(type = "number")]
+    pub bytes_per_s: u64,
+    /// Seconds that are left at this throughput; `null` when that cannot be said.
+    #[ts(type = "number | null")]
+    pub remaining_s: Option<u64>,
+    pub sources: Vec<SourceRow>,
+    pub failure: Option<FailureView>,
+    pub verification: Option<VerificationView>,
+    /// The finished file; absolute.
+    pub path: Option<String>,
+    /// What the row's buttons can do now.
+    pub actions: Vec<Action>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum RowState {
+    /// Waits for its turn.
+    Queued,
+    /// Waits for the first answer, or for a pause that the server asked for.
+    Connecting,
+    Downloading,
+    /// All bytes are there; the digest is computed, the file is put in its place.
+    Finishing,
+    Paused,
+    Completed,
+    Failed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum Action {
+    Pause,
+    /// Also tries a failed one again.
+    Resume,
+    /// From the list; the finished file stays.
+    Remove,
+    OpenFolder,
+}
+
+/// One source of a download. Its place in the list is its colour: 0 is you.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct SourceRow {
+    pub kind: SourceKind,
+    /// The helper's device id; empty for the origin.
+    pub peer: String,
+    pub name: String,
+    /// Payload bytes received over all runs, kept or not.
+    #[ts(type = "number")]
+    pub bytes: u64,
+    #[ts(type = "number")]
+    pub bytes_per_s: u64,
+    /// Open connections.
+    pub connections: u16,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum SourceKind {
+    Origin,
+    Helper,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct FailureView {
+    /// Stable; front ends translate by it.
+    pub code: String,
+    /// English.
+    pub message: String,
+    /// English.
+    pub hint: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "kebab-case")]
+#[ts(export)]
+pub enum VerificationView {
+    Verified,
+    FromServer,
+    Consistent,
+    Unchecked,
+}
+
+/// What is shown of the selected download beside its row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct DownloadDetails {
+    #[ts(type = "number")]
+    pub id: u64,
+    /// Bytes a piece; 0 while the length is unknown.
+    #[ts(type = "number")]
+    pub piece_bytes: u64,
+    pub pieces: u32,
+    /// The piece map in at most 512 cells: who brought most of a cell (index into the row's `sources`, −1: nobody yet) …
+    pub cell_sources: Vec<i16>,
+    /// … and how much of it is there, in percent.
+    pub cell_percent: Vec<u8>,
+    /// The last two minutes, the oldest first.
+    pub history: Vec<HistoryPoint>,
+    /// The newest last; at most 50.
+    pub log: Vec<LogLine>,
+}
+
+/// One second of a download.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct HistoryPoint {
+    /// Bytes received in this second, one number a source, in the order of the row's `sources`.
+    #[ts(type = "number[]")]
+    pub bytes_per_s: Vec<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct LogLine {
+    #[ts(type = "number")]
+    pub at_unix_ms: u64,
+    /// English.
+    pub text: String,
+}
