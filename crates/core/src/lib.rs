@@ -4,19 +4,31 @@
 //! [`Input`]s together with the time, orders go out as [`Effect`]s; the engine carries them out and reports back.
 
 mod accept;
+mod core;
 mod failure;
+mod geometry;
 mod identity;
 mod ids;
+mod io;
+mod meter;
+mod piece_map;
 mod range;
 mod range_set;
 mod record;
+mod run;
+mod source;
+mod transfer;
 
+pub use crate::core::{Core, CoreError, DownloadState};
 pub use accept::{
     Accepted, AnswerHead, Asked, ContentRange, Rejection, accept, parse_content_range,
 };
 pub use failure::{Failure, FailureCode};
+pub use geometry::{Geometry, PieceIndex};
 pub use identity::{Contradiction, EntityTag, Identity, Validator};
 pub use ids::{DownloadId, LeaseId, PeerId, PeerIdError, SourceId};
+pub use io::{Effect, FetchTrouble, Input, LeaseEnd, Now};
+pub use piece_map::{PieceMap, Share};
 pub use range::ByteRange;
 pub use range_set::RangeSet;
 pub use record::{

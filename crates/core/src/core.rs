@@ -1,0 +1,391 @@
+//! The queue, and the door to everything that decides.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use crate::io::{Effect, Input, Now};
+use crate::run::{After, Outcome, Run, Shared};
+use crate::{
+    DownloadId, DownloadRecord, DownloadSpec, Failure, FailureCode, LeaseId, Life, PieceMap,
+    SourceId,
+};
+
+/// How often time is told while something runs.
+const TICK: Duration = Duration::from_millis(250);
+
+/// All downloads and what they do.
+///
+/// Facts go in through [`Core::handle`], people's wishes through the other methods; afterwards [`Core::poll_effect`] gives the
+/// orders that follow, in order, until there is none. [`Core::poll_timeout`] says when to come back without a fact.
+#[derive(Debug)]
+pub struct Core {
+    downloads: BTreeMap<DownloadId, Download>,
+    order: Vec<DownloadId>,
+    next_download: u64,
+    /// Whose lease it is.
+    leases: BTreeMap<LeaseId, DownloadId>,
+    max_active: usize,
+    shutting_down: bool,
+    revision: u64,
+    now: Duration,
+    shared: Shared,
+}
+
+#[derive(Debug)]
+struct Download {
+    record: DownloadRecord,
+    run: Option<Run>,
+}
+
+/// The wish cannot be granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CoreError {
+    #[error("there is no such download")]
+    Unknown,
+    #[error("the download is finished")]
+    Finished,
+}
+
+/// What a download does right now.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DownloadState {
+    Queued,
+    /// `because`: what the last attempt met with.
+    Connecting {
+        because: Option<Failure>,
+    },
+    Downloading,
+    Finishing,
+    Paused,
+    Completed,
+    Failed(Failure),
+}
+
+impl Core {
+    /// `boot_id` names this start of the machine; `seed` is any random number; `next_download` was never given before.
+    #[must_use]
+    pub fn new(
+        records: Vec<DownloadRecord>,
+        next_download: u64,
+        max_active: usize,
+        boot_id: String,
+        seed: u64,
+    ) -> Self {
+        let order = records.iter().map(|record| record.id).collect();
+        let after_all = records.iter().map(|record| record.id.0 + 1).max().unwrap_or(1);
+        Self {
+            downloads: records
+                .into_iter()
+                .map(|record| (record.id, Download { record, run: None }))
+                .collect(),
+            order,
+            next_download: next_download.max(after_all),
+            leases: BTreeMap::new(),
+            max_active: max_active.max(1),
+            shutting_down: false,
+            revision: 0,
+            now: Duration::ZERO,
+            shared: Shared { effects: VecDeque::new(), next_lease: 1, boot_id, random: seed | 1 },
+        }
+    }
+
+    /// Adds a download, or goes on with the unfinished one of the same link, folder and name. Nothing that is finished is
+    /// touched: then it is a new download.
+    pub fn add(&mut self, spec: DownloadSpec, now: Now) -> DownloadId {
+        let same = |record: &DownloadRecord| {
+            (&record.spec.url, &record.spec.dir, &record.spec.out)
+                == (&spec.url, &spec.dir, &spec.out)
+                && !matches!(record.life, Life::Completed { .. })
+        };
+        let known = self
+            .order
+            .iter()
+            .find(|id| self.downloads.get(id).is_some_and(|d| same(&d.record)))
+            .copied();
+        let id = match known {
+            Some(id) => {
+                if let Some(download) = self.downloads.get_mut(&id) {
+                    download.record.spec = spec;
+                }
+                let _ = self.resume(id, now);
+                id
+            }
+            None => {
+                let id = DownloadId(self.next_download);
+                self.next_download += 1;
+                let record = DownloadRecord {
+                    id,
+                    spec,
+                    life: Life::Queued,
+                    added_unix_ms: now.unix_ms,
+                    found: None,
+                    sources: Vec::new(),
+                    active_ms: 0,
+                };
+                self.persist(record.clone());
+                self.downloads.insert(id, Download { record, run: None });
+                self.order.push(id);
+                self.save_order();
+                id
+            }
+        };
+        self.run_queue(now);
+        id
+    }
+
+    /// Stops a download and keeps what it has.
+    ///
+    /// # Errors
+    /// [`CoreError`]
+    pub fn pause(&mut self, id: DownloadId, now: Now) -> Result<(), CoreError> {
+        let Self { downloads, shared, .. } = self;
+        let download = downloads.get_mut(&id).ok_or(CoreError::Unknown)?;
+        match (&mut download.run, &download.record.life) {
+            (_, Life::Completed { .. }) => return Err(CoreError::Finished),
+            (Some(run), _) => run.close(&mut download.record, After::Pause, shared),
+            (None, Life::Queued) => {
+                download.record.life = Life::Paused;
+                let record = download.record.clone();
+                self.persist(record);
+            }
+            (None, Life::Paused | Life::Failed { .. }) => {}
+        }
+        self.run_queue(now);
+        Ok(())
+    }
+
+    /// Puts a paused or failed download back into the queue.
+    ///
+    /// # Errors
+    /// [`CoreError`]
+    pub fn resume(&mut self, id: DownloadId, now: Now) -> Result<(), CoreError> {
+        let Self { downloads, shared, .. } = self;
+        let download = downloads.get_mut(&id).ok_or(CoreError::Unknown)?;
+        match &download.record.life {
+            Life::Completed { .. } => return Err(CoreError::Finished),
+            Life::Failed { failure } if failure.code == FailureCode::Changed => {
+                // The old bytes belong to a file that is no more.
+                if let Some(found) = download.record.found.take() {
+                    let dir = download.record.spec.dir.clone();
+                    shared
+                        .effects
+                        .push_back(Effect::DiscardPart { dir, part_name: found.part_name });
+                }
+            }
+            _ => {}
+        }
+        match &mut download.run {
+            Some(run) => run.reopen(),
+            None => download.record.life = Life::Queued,
+        }
+        let record = download.record.clone();
+        self.persist(record);
+        self.run_queue(now);
+        Ok(())
+    }
+
+    /// Takes a download off the list; the part file of an unfinished one is deleted, a finished file stays.
+    ///
+    /// # Errors
+    /// [`CoreError::Unknown`]
+    pub fn remove(&mut self, id: DownloadId, now: Now) -> Result<(), CoreError> {
+        let Self { downloads, shared, .. } = self;
+        let download = downloads.get_mut(&id).ok_or(CoreError::Unknown)?;
+        match &mut download.run {
+            Some(run) => run.close(&mut download.record, After::Remove, shared),
+            None => {
+                if let (Some(found), false) =
+                    (&download.record.found, matches!(download.record.life, Life::Completed { .. }))
+                {
+                    let (dir, part_name) =
+                        (download.record.spec.dir.clone(), found.part_name.clone());
+                    shared.effects.push_back(Effect::DiscardPart { dir, part_name });
+                }
+                self.forget(id);
+            }
+        }
+        self.run_queue(now);
+        Ok(())
+    }
+
+    /// Stops everything so that it goes on at the next start; [`Core::is_idle`] tells when that is done.
+    pub fn shut_down(&mut self, now: Now) {
+        self.now = now.monotonic;
+        self.shutting_down = true;
+        let Self { downloads, shared, .. } = self;
+        for download in downloads.values_mut() {
+            if let Some(run) = &mut download.run {
+                run.close(&mut download.record, After::Queue, shared);
+            }
+        }
+        self.revision += 1;
+    }
+
+    /// Nothing runs.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.downloads.values().all(|download| download.run.is_none())
+    }
+
+    /// Takes in a fact.
+    pub fn handle(&mut self, input: Input, now: Now) {
+        self.now = now.monotonic;
+        self.revision += 1;
+        match download_of(&input, &self.leases) {
+            Some(id) => self.handle_one(id, input, now),
+            None if matches!(input, Input::Tick) => {
+                for id in self.order.clone() {
+                    self.handle_one(id, Input::Tick, now);
+                }
+            }
+            None => {}
+        }
+        self.run_queue(now);
+    }
+
+    fn handle_one(&mut self, id: DownloadId, input: Input, now: Now) {
+        let Self { downloads, shared, leases, .. } = self;
+        let Some(Download { record, run: run @ Some(_) }) = downloads.get_mut(&id) else { return };
+        if let Input::LeaseEnded { lease, .. } = &input {
+            leases.remove(lease);
+        }
+        let Some(current) = run else { return };
+        match current.handle(record, input, now, shared) {
+            Outcome::Running => {}
+            Outcome::Ended => *run = None,
+            Outcome::StartOver => *run = Some(Run::start(record, now, shared)),
+            Outcome::Remove => self.forget(id),
+        }
+    }
+
+    /// The next order, the oldest first.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        let effect = self.shared.effects.pop_front()?;
+        if let Effect::Fetch { download, lease, .. } = &effect {
+            self.leases.insert(*lease, *download);
+        }
+        Some(effect)
+    }
+
+    /// When to call [`Core::handle`] with [`Input::Tick`] if nothing else happens before.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        (!self.is_idle()).then(|| self.now + TICK)
+    }
+
+    /// Grows with everything that may have changed something.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The downloads in the order of the queue.
+    pub fn records(&self) -> impl Iterator<Item = &DownloadRecord> {
+        self.order.iter().filter_map(|id| self.record(*id))
+    }
+
+    #[must_use]
+    pub fn record(&self, id: DownloadId) -> Option<&DownloadRecord> {
+        self.downloads.get(&id).map(|download| &download.record)
+    }
+
+    #[must_use]
+    pub fn state(&self, id: DownloadId) -> Option<DownloadState> {
+        let download = self.downloads.get(&id)?;
+        Some(match (&download.run, &download.record.life) {
+            (Some(run), _) if run.is_closing() => DownloadState::Paused,
+            (Some(run), _) if run.is_finishing() => DownloadState::Finishing,
+            (Some(run), _) if run.is_connecting() => {
+                DownloadState::Connecting { because: run.waiting_because().cloned() }
+            }
+            (Some(_), _) => DownloadState::Downloading,
+            (None, Life::Queued) => DownloadState::Queued,
+            (None, Life::Paused) => DownloadState::Paused,
+            (None, Life::Completed { .. }) => DownloadState::Completed,
+            (None, Life::Failed { failure }) => DownloadState::Failed(failure.clone()),
+        })
+    }
+
+    /// The piece map of a running download.
+    #[must_use]
+    pub fn map(&self, id: DownloadId) -> Option<&PieceMap> {
+        self.downloads.get(&id)?.run.as_ref().map(|run| &run.map)
+    }
+
+    /// Bytes a second from this source and its connections at work.
+    #[must_use]
+    pub fn throughput(&self, id: DownloadId, source: SourceId, now: Duration) -> (f64, u8) {
+        let run = self.downloads.get(&id).and_then(|download| download.run.as_ref());
+        run.map_or((0.0, 0), |run| (run.transfer.rate(source, now), run.transfer.busy(source)))
+    }
+
+    /// How long this download has been running, over all runs.
+    #[must_use]
+    pub fn active_for(&self, id: DownloadId, now: Duration) -> Duration {
+        self.downloads.get(&id).map_or(Duration::ZERO, |download| {
+            let running = download.run.as_ref().map_or(Duration::ZERO, |run| run.running_for(now));
+            Duration::from_millis(download.record.active_ms) + running
+        })
+    }
+
+    fn run_queue(&mut self, now: Now) {
+        self.now = now.monotonic;
+        self.revision += 1;
+        if self.shutting_down {
+            return;
+        }
+        let mut active = self.downloads.values().filter(|download| download.run.is_some()).count();
+        for id in &self.order {
+            if active >= self.max_active {
+                break;
+            }
+            if let Some(Download { record, run: run @ None }) = self.downloads.get_mut(id)
+                && record.life == Life::Queued
+            {
+                *run = Some(Run::start(record, now, &mut self.shared));
+                active += 1;
+            }
+        }
+    }
+
+    fn forget(&mut self, id: DownloadId) {
+        self.downloads.remove(&id);
+        self.order.retain(|other| *other != id);
+        self.shared.effects.push_back(Effect::Forget { download: id });
+        self.save_order();
+    }
+
+    fn save_order(&mut self) {
+        self.shared.effects.push_back(Effect::SaveOrder { order: self.order.clone() });
+    }
+
+    fn persist(&mut self, record: DownloadRecord) {
+        self.shared.effects.push_back(Effect::Persist {
+            download: record.id,
+            record: Box::new(record),
+            clear_map: false,
+            chunks: Vec::new(),
+            tell: false,
+        });
+    }
+}
+
+fn download_of(input: &Input, leases: &BTreeMap<LeaseId, DownloadId>) -> Option<DownloadId> {
+    match input {
+        Input::Tick => None,
+        Input::PartOpened { download, .. }
+        | Input::PartMissing { download, .. }
+        | Input::PartCreated { download, .. }
+        | Input::PartFailed { download, .. }
+        | Input::PartClosed { download }
+        | Input::Written { download, .. }
+        | Input::Synced { download }
+        | Input::Persisted { download }
+        | Input::Digested { download, .. }
+        | Input::Finished { download, .. } => Some(*download),
+        Input::Answered { lease, .. }
+        | Input::Progress { lease, .. }
+        | Input::LeaseCut { lease, .. }
+        | Input::LeaseEnded { lease, .. } => leases.get(lease).copied(),
+    }
+}

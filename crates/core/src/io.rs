@@ -1,0 +1,209 @@
+//! What goes into the core and what comes out of it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::{
+    Accepted, Asked, ByteRange, DownloadId, DownloadRecord, Failure, Found, Identity, LeaseId,
+    MapChunk, Sha256Digest, SourceId,
+};
+
+/// The time, as the shell reads it. Both go with every call: nothing in the core reads a clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Since any fixed moment; never goes backwards.
+    pub monotonic: Duration,
+    /// Milliseconds since 1970 UTC.
+    pub unix_ms: u64,
+}
+
+/// A fact from the world.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// Time has passed.
+    Tick,
+    /// [`Effect::OpenPart`] found the part file; these are the stored portions of its piece map.
+    PartOpened {
+        download: DownloadId,
+        chunks: Vec<MapChunk>,
+    },
+    /// [`Effect::OpenPart`] found no part file, or one that has another size. `finished`: but a complete file of the right
+    /// size under the final name.
+    PartMissing {
+        download: DownloadId,
+        finished: Option<PathBuf>,
+    },
+    /// [`Effect::CreatePart`] has made the part file under these names.
+    PartCreated {
+        download: DownloadId,
+        name: String,
+        part_name: String,
+    },
+    /// A part file could not be opened, made, written, synced or put in its place.
+    PartFailed {
+        download: DownloadId,
+        failure: Failure,
+    },
+    /// All that was written has been reported and the part file is closed.
+    PartClosed {
+        download: DownloadId,
+    },
+    /// The source has answered and its bytes may be written.
+    Answered {
+        lease: LeaseId,
+        accepted: Accepted,
+        suggested_name: Option<String>,
+    },
+    /// Bytes of a lease have come, up to the offset `up_to`; told at most ten times a second and lease.
+    Progress {
+        lease: LeaseId,
+        up_to: u64,
+    },
+    /// [`Effect::Cut`] was carried out; the lease now ends here.
+    LeaseCut {
+        lease: LeaseId,
+        actual_end: u64,
+    },
+    /// No more will come of this lease. `dropped_bytes`: received, but past its end.
+    LeaseEnded {
+        lease: LeaseId,
+        up_to: u64,
+        dropped_bytes: u64,
+        end: LeaseEnd,
+    },
+    /// These bytes were handed to the operating system.
+    Written {
+        download: DownloadId,
+        runs: Vec<(ByteRange, SourceId)>,
+    },
+    /// [`Effect::Sync`] is done.
+    Synced {
+        download: DownloadId,
+    },
+    /// [`Effect::Persist`] is done: it survives the program's death.
+    Persisted {
+        download: DownloadId,
+    },
+    Digested {
+        download: DownloadId,
+        digest: Sha256Digest,
+    },
+    /// [`Effect::Finish`] is done; the file lies here.
+    Finished {
+        download: DownloadId,
+        path: PathBuf,
+    },
+}
+
+/// How a lease ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeaseEnd {
+    /// All its bytes have come; or the body came to its end where nobody knew how long it was.
+    Complete,
+    /// It was told to stop.
+    Stopped,
+    Trouble {
+        trouble: FetchTrouble,
+        failure: Failure,
+    },
+}
+
+/// What a failed fetch means for its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchTrouble {
+    /// Try again soon.
+    Again,
+    /// The server asks to wait.
+    After(Duration),
+    /// The server refuses so many connections (403, 429, 503 while others run), or it refuses at all.
+    TooMany { wait: Option<Duration> },
+    /// It ignores ranges: one whole stream or nothing.
+    WholeOnly,
+    /// Its bytes are other bytes now.
+    Changed,
+    /// Trying again is of no use.
+    Fatal,
+}
+
+/// An order to the shell.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Open the part file and load its piece map.
+    OpenPart {
+        download: DownloadId,
+        dir: PathBuf,
+        found: Found,
+    },
+    /// Choose a free name near `name` in `dir` and make the part file, sparse, `length` long where that is known.
+    CreatePart {
+        download: DownloadId,
+        dir: PathBuf,
+        name: String,
+        length: Option<u64>,
+    },
+    /// Write what waits, tell it, close the file; delete it when `discard`.
+    ClosePart {
+        download: DownloadId,
+        discard: bool,
+    },
+    /// Ask the source. With `hold`, the body waits for [`Effect::Proceed`] once the answer was told.
+    Fetch {
+        download: DownloadId,
+        lease: LeaseId,
+        source: SourceId,
+        url: Url,
+        asked: Asked,
+        range: ByteRange,
+        known: Option<Identity>,
+        hold: bool,
+    },
+    /// Let the held body of this lease flow.
+    Proceed {
+        lease: LeaseId,
+    },
+    Cut {
+        lease: LeaseId,
+        to: u64,
+    },
+    Stop {
+        lease: LeaseId,
+    },
+    /// Store this; portions of the map that are not named stay. `clear_map` comes first. Where `tell`, answered by
+    /// [`Input::Persisted`].
+    Persist {
+        download: DownloadId,
+        record: Box<DownloadRecord>,
+        clear_map: bool,
+        chunks: Vec<MapChunk>,
+        tell: bool,
+    },
+    /// Delete all that is stored of this download.
+    Forget {
+        download: DownloadId,
+    },
+    SaveOrder {
+        order: Vec<DownloadId>,
+    },
+    /// Sync the part file's data to the disk.
+    Sync {
+        download: DownloadId,
+    },
+    /// Compute the SHA-256 of the part file.
+    Digest {
+        download: DownloadId,
+    },
+    /// Cut the part file to `length`, sync it and rename it to `name`, to `name (1)` when that is taken; nothing is
+    /// overwritten.
+    Finish {
+        download: DownloadId,
+        name: String,
+        length: u64,
+    },
+    /// Delete a part file that is not open.
+    DiscardPart {
+        dir: PathBuf,
+        part_name: String,
+    },
+}

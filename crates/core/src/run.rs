@@ -1,0 +1,742 @@
+//! One download while it runs: from opening its part file to putting the finished file in its place.
+
+use std::time::Duration;
+
+use crate::io::{Effect, FetchTrouble, Input, LeaseEnd, Now};
+use crate::piece_map::PieceMap;
+use crate::source::Source;
+use crate::transfer::{Order, Transfer};
+use crate::{
+    Accepted, Asked, ByteRange, DownloadRecord, Failure, FailureCode, Found, LeaseId, Life,
+    RangeSet, Sha256Digest, SourceId, SourceRecord, Verification,
+};
+
+/// The map is stored at the latest after so long …
+const SAVE_EVERY: Duration = Duration::from_millis(250);
+/// … or so many bytes, but not more often than every [`SAVE_AT_MOST_EVERY`].
+const SAVE_EVERY_BYTES: u64 = 4 << 20;
+const SAVE_AT_MOST_EVERY: Duration = Duration::from_millis(20);
+/// Data is synced to the disk at the latest after so long or so many bytes.
+const SYNC_EVERY: Duration = Duration::from_secs(2);
+const SYNC_EVERY_BYTES: u64 = 64 << 20;
+/// Before the first answer: so many failures are too many.
+const FIRST_TRIES: u32 = 3;
+/// After it: so long without a byte.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// JSON numbers are exact up to here.
+const LONGEST_FILE: u64 = (1 << 53) - 1;
+
+/// What belongs to every download and to all of them.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub effects: std::collections::VecDeque<Effect>,
+    pub next_lease: u64,
+    pub boot_id: String,
+    pub random: u64,
+}
+
+impl Shared {
+    /// 0.0–1.0, from the seed given by the shell (xorshift64*).
+    fn jitter(&mut self) -> f64 {
+        self.random ^= self.random >> 12;
+        self.random ^= self.random << 25;
+        self.random ^= self.random >> 27;
+        (self.random.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+/// What becomes of a download once its part file is closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    Pause,
+    /// Go on at the next start of the program.
+    Queue,
+    Fail(Failure),
+    /// Begin again from the first byte, as a whole stream or with a new part file.
+    StartOver,
+    Remove,
+}
+
+/// How far a running download is.
+#[derive(Clone, Debug, PartialEq)]
+enum Phase {
+    /// Waits for the part file of an earlier run.
+    Opening,
+    /// The first request is out.
+    Asking,
+    /// It was answered; waits for the part file …
+    Naming {
+        lease: LeaseId,
+    },
+    /// … and for its record to be stored, before the first byte.
+    Recording {
+        lease: LeaseId,
+    },
+    Fetching,
+    Digesting,
+    /// The map is stored once more, then the file is renamed to this name.
+    Saving {
+        name: String,
+    },
+    Finishing,
+    Closing(After),
+}
+
+/// What a run says to the queue.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Running,
+    /// Over; the record tells how.
+    Ended,
+    StartOver,
+    Remove,
+}
+
+/// A running download.
+#[derive(Debug)]
+pub(crate) struct Run {
+    phase: Phase,
+    pub map: PieceMap,
+    pub transfer: Transfer,
+    /// The first answer, until the part file is made.
+    accepted: Option<Accepted>,
+    digest: Option<Sha256Digest>,
+    /// The last byte, or the beginning of the run.
+    last_byte: Duration,
+    started: Duration,
+    persisting: bool,
+    record_changed: bool,
+    clear_map: bool,
+    saved_at: Duration,
+    bytes_at_save: u64,
+    syncing: Option<RangeSet>,
+    synced_at: Duration,
+    bytes_at_sync: u64,
+    wait_shown: Option<Failure>,
+}
+
+impl Run {
+    pub fn start(record: &mut DownloadRecord, now: Now, shared: &mut Shared) -> Self {
+        let at = now.monotonic;
+        let mut run = Self {
+            phase: Phase::Opening,
+            map: PieceMap::default(),
+            transfer: Transfer::default(),
+            accepted: None,
+            digest: None,
+            last_byte: at,
+            started: at,
+            persisting: false,
+            record_changed: true,
+            clear_map: false,
+            saved_at: at,
+            bytes_at_save: 0,
+            syncing: None,
+            synced_at: at,
+            bytes_at_sync: 0,
+            wait_shown: None,
+        };
+        if record.sources.is_empty() {
+            let name = record.spec.url.host_str().unwrap_or_default().to_owned();
+            record.sources.push(SourceRecord {
+                id: SourceId::ORIGIN,
+                peer: None,
+                name,
+                received_bytes: 0,
+            });
+        }
+        match record.found.clone() {
+            Some(found) => {
+                let dir = record.spec.dir.clone();
+                shared.effects.push_back(Effect::OpenPart { download: record.id, dir, found });
+            }
+            None => run.ask_first(record, now, shared),
+        }
+        run
+    }
+
+    pub fn is_connecting(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Opening | Phase::Asking | Phase::Naming { .. } | Phase::Recording { .. }
+        ) || (self.phase == Phase::Fetching && !self.transfer.has_leases())
+    }
+
+    pub fn is_finishing(&self) -> bool {
+        matches!(self.phase, Phase::Digesting | Phase::Saving { .. } | Phase::Finishing)
+    }
+
+    pub fn is_closing(&self) -> bool {
+        matches!(self.phase, Phase::Closing(_))
+    }
+
+    /// Why nothing comes at the moment, where somebody said so.
+    pub fn waiting_because(&self) -> Option<&Failure> {
+        self.wait_shown.as_ref()
+    }
+
+    /// How long this run has been going on.
+    pub fn running_for(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.started)
+    }
+
+    /// Stops everything; the outcome comes when the part file is closed.
+    pub fn close(&mut self, record: &mut DownloadRecord, after: After, shared: &mut Shared) {
+        if let Phase::Closing(current) = &mut self.phase {
+            // What was decided first stays, but removing wins over everything.
+            if after == After::Remove || *current == After::StartOver {
+                *current = after;
+            }
+            return;
+        }
+        if self.phase == Phase::Finishing && matches!(after, After::Pause | After::Queue) {
+            // The file is being put in its place: that is over sooner than it could be undone.
+            return;
+        }
+        let late = self.is_finishing();
+        self.phase = Phase::Closing(after);
+        for order in self.transfer.stop_all() {
+            self.carry_out(record, order, shared);
+        }
+        if late || !self.transfer.has_leases() {
+            self.close_part(record, shared);
+        }
+    }
+
+    /// Somebody wants it to go on although it is being closed: then it does, once it is closed.
+    pub fn reopen(&mut self) {
+        if let Phase::Closing(after @ (After::Pause | After::Fail(_))) = &mut self.phase {
+            *after = After::Queue;
+        }
+    }
+
+    fn close_part(&self, record: &DownloadRecord, shared: &mut Shared) {
+        let discard = matches!(&self.phase, Phase::Closing(After::Remove));
+        shared.effects.push_back(Effect::ClosePart { download: record.id, discard });
+    }
+
+    /// Takes in a fact about this download. Facts about leases come here too.
+    pub fn handle(
+        &mut self,
+        record: &mut DownloadRecord,
+        input: Input,
+        now: Now,
+        shared: &mut Shared,
+    ) -> Outcome {
+        match input {
+            Input::Tick => {}
+            Input::PartOpened { chunks, .. } => self.opened(record, &chunks, now, shared),
+            Input::PartMissing { .. } if self.phase != Phase::Opening => {}
+            Input::PartMissing { finished: Some(path), .. } => {
+                self.phase = Phase::Finishing;
+                return self.finished(record, path, now, shared);
+            }
+            Input::PartMissing { finished: None, .. } => {
+                record.found = None;
+                self.clear_map = true;
+                self.ask_first(record, now, shared);
+            }
+            Input::PartCreated { name, part_name, .. } => {
+                self.part_created(record, name, part_name, shared);
+            }
+            Input::PartFailed { failure, .. } => {
+                self.wait_shown = None;
+                self.close(record, After::Fail(failure), shared);
+            }
+            Input::PartClosed { .. } => return self.closed(record, now, shared),
+            Input::Answered { lease, accepted, suggested_name } => {
+                self.answered(record, lease, accepted, suggested_name, shared);
+            }
+            Input::Progress { lease, up_to } => self.progress(record, lease, up_to, now),
+            Input::LeaseCut { lease, actual_end } => {
+                let order = self.transfer.record_cut(
+                    lease,
+                    actual_end,
+                    now.monotonic,
+                    &mut shared.next_lease,
+                );
+                if let Some(order) = order {
+                    self.carry_out(record, order, shared);
+                }
+            }
+            Input::LeaseEnded { lease, up_to, dropped_bytes, end } => {
+                self.lease_ended(record, lease, up_to, dropped_bytes, end, now, shared);
+            }
+            Input::Written { runs, .. } => {
+                for (range, source) in runs {
+                    self.map.record_written(range, source);
+                }
+            }
+            Input::Synced { .. } => {
+                if let Some(covered) = self.syncing.take() {
+                    self.map.record_synced(&covered);
+                }
+            }
+            Input::Persisted { .. } => self.persisted(record, now, shared),
+            Input::Digested { digest, .. } => {
+                if self.phase == Phase::Digesting {
+                    self.digest = Some(digest);
+                    let name =
+                        record.found.as_ref().map(|found| found.name.clone()).unwrap_or_default();
+                    let right = record.spec.sha256 == Some(digest);
+                    self.phase = Phase::Saving {
+                        name: if right { name } else { format!("{name}.mismatch") },
+                    };
+                }
+            }
+            Input::Finished { path, .. } => return self.finished(record, path, now, shared),
+        }
+        self.go_on(record, now, shared);
+        Outcome::Running
+    }
+
+    fn ask_first(&mut self, record: &DownloadRecord, now: Now, shared: &mut Shared) {
+        self.map = PieceMap::default();
+        self.transfer = Transfer::whole(None);
+        // One answer to begin with; how many connections come after it is settled when it is known that ranges work.
+        self.transfer.add_source(SourceId::ORIGIN, Source::new(1, now.monotonic));
+        self.phase = Phase::Asking;
+        self.plan(record, now, shared);
+    }
+
+    fn opened(
+        &mut self,
+        record: &mut DownloadRecord,
+        chunks: &[crate::MapChunk],
+        now: Now,
+        shared: &mut Shared,
+    ) {
+        let Some(found) = record.found.as_ref().filter(|_| self.phase == Phase::Opening) else {
+            return;
+        };
+        self.phase = Phase::Fetching;
+        let mut source = Source::new(record.spec.max_connections, now.monotonic);
+        match found.identity.length.filter(|_| found.ranges) {
+            Some(length) => {
+                self.map = PieceMap::restore(chunks, &shared.boot_id);
+                let missing = self.map.written().gaps(ByteRange::from_len(0, length));
+                self.transfer = Transfer::ranged(missing);
+            }
+            None => {
+                self.map = PieceMap::default();
+                self.clear_map = true;
+                self.transfer = Transfer::whole(None);
+                source = Source::new(1, now.monotonic);
+            }
+        }
+        self.bytes_at_save = self.map.bytes();
+        self.bytes_at_sync = self.map.bytes();
+        self.transfer.add_source(SourceId::ORIGIN, source);
+    }
+
+    fn answered(
+        &mut self,
+        record: &mut DownloadRecord,
+        lease: LeaseId,
+        accepted: Accepted,
+        suggested_name: Option<String>,
+        shared: &mut Shared,
+    ) {
+        self.wait_shown = None;
+        match &self.phase {
+            Phase::Asking => {
+                if accepted.identity.length.is_some_and(|length| length > LONGEST_FILE) {
+                    let failure = Failure::new(
+                        FailureCode::Protocol,
+                        "The server says that the file is larger than 2^53 bytes.",
+                    );
+                    return self.close(record, After::Fail(failure), shared);
+                }
+                let name =
+                    record.spec.out.clone().or(suggested_name).unwrap_or_else(|| "download".into());
+                shared.effects.push_back(Effect::CreatePart {
+                    download: record.id,
+                    dir: record.spec.dir.clone(),
+                    name,
+                    length: accepted.identity.length,
+                });
+                self.phase = Phase::Naming { lease };
+                self.accepted = Some(accepted);
+            }
+            Phase::Fetching => {
+                // A whole stream that began again may be of another file by now: nothing of the old one is left.
+                if self.transfer.is_whole()
+                    && let Some(found) = &mut record.found
+                    && found.identity != accepted.identity
+                {
+                    found.identity = accepted.identity;
+                    self.record_changed = true;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn part_created(
+        &mut self,
+        record: &mut DownloadRecord,
+        name: String,
+        part_name: String,
+        shared: &mut Shared,
+    ) {
+        let Some(accepted) = &self.accepted else { return };
+        let ranges = accepted.ranges && accepted.identity.length.is_some();
+        record.found = Some(Found { identity: accepted.identity.clone(), ranges, name, part_name });
+        self.record_changed = true;
+        if let Phase::Naming { lease } = self.phase {
+            self.phase = Phase::Recording { lease };
+            if !self.persisting {
+                self.persist(record, shared);
+            }
+        }
+    }
+
+    fn persisted(&mut self, record: &mut DownloadRecord, now: Now, shared: &mut Shared) {
+        self.persisting = false;
+        let (Phase::Recording { lease }, Some(found)) = (&self.phase, &record.found) else {
+            return;
+        };
+        if self.record_changed {
+            // That was an older state; the one with the names is stored next.
+            return self.persist(record, shared);
+        }
+        let (lease, end) = (*lease, self.accepted.take().and_then(|accepted| accepted.end));
+        let (length, most) = match found.ranges {
+            true => (found.identity.length, record.spec.max_connections),
+            false => (None, 1),
+        };
+        self.transfer.record_first_answer(lease, end, length, now.monotonic);
+        self.transfer.add_source(SourceId::ORIGIN, Source::new(most, now.monotonic));
+        self.phase = Phase::Fetching;
+        shared.effects.push_back(Effect::Proceed { lease });
+    }
+
+    fn progress(&mut self, record: &mut DownloadRecord, lease: LeaseId, up_to: u64, now: Now) {
+        let source = self.transfer.source_of(lease);
+        let bytes = self.transfer.record_progress(lease, up_to, now.monotonic);
+        if bytes > 0 {
+            self.last_byte = now.monotonic;
+            self.wait_shown = None;
+        }
+        if let Some(source) = source {
+            count_received(record, source, bytes);
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the fields of one input")]
+    fn lease_ended(
+        &mut self,
+        record: &mut DownloadRecord,
+        lease: LeaseId,
+        up_to: u64,
+        dropped_bytes: u64,
+        end: LeaseEnd,
+        now: Now,
+        shared: &mut Shared,
+    ) {
+        self.progress(record, lease, up_to, now);
+        let Some((id, brought)) = self.transfer.record_end(lease, up_to, now.monotonic) else {
+            return;
+        };
+        count_received(record, id, dropped_bytes);
+        if self.is_closing() {
+            if !self.transfer.has_leases() {
+                self.close_part(record, shared);
+            }
+            return;
+        }
+        let whole = self.transfer.is_whole();
+        match end {
+            LeaseEnd::Complete if whole => self.stream_ended(record, up_to),
+            LeaseEnd::Complete => {}
+            LeaseEnd::Stopped => self.back_off(id, brought, now, shared),
+            LeaseEnd::Trouble { trouble, failure } => {
+                self.trouble(record, id, brought, trouble, failure, now, shared);
+            }
+        }
+    }
+
+    /// A stream whose end nobody knew has ended: now its length is known.
+    fn stream_ended(&mut self, record: &mut DownloadRecord, length: u64) {
+        if let Some(found) = &mut record.found
+            && found.identity.length.is_none()
+        {
+            found.identity.length = Some(length);
+            self.record_changed = true;
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the fields of one input")]
+    fn trouble(
+        &mut self,
+        record: &mut DownloadRecord,
+        id: SourceId,
+        brought: bool,
+        trouble: FetchTrouble,
+        failure: Failure,
+        now: Now,
+        shared: &mut Shared,
+    ) {
+        let others = self.transfer.busy(id);
+        let first = record.found.is_none();
+        match trouble {
+            FetchTrouble::Fatal | FetchTrouble::Changed => {
+                return self.close(record, After::Fail(failure), shared);
+            }
+            FetchTrouble::WholeOnly => {
+                if let Some(found) = &mut record.found {
+                    found.ranges = false;
+                }
+                return self.close(record, After::StartOver, shared);
+            }
+            FetchTrouble::TooMany { wait } if others > 0 => {
+                if let Some(source) = self.transfer.source_mut(id) {
+                    source.limit_lanes(others);
+                    source.wait(now.monotonic, wait.unwrap_or(Duration::from_secs(1)));
+                }
+            }
+            FetchTrouble::TooMany { wait: None } => {
+                return self.close(record, After::Fail(failure), shared);
+            }
+            FetchTrouble::TooMany { wait: Some(pause) } | FetchTrouble::After(pause) => {
+                if let Some(source) = self.transfer.source_mut(id) {
+                    source.wait(now.monotonic, pause);
+                }
+            }
+            FetchTrouble::Again => self.back_off(id, brought, now, shared),
+        }
+        let failures = self.transfer.source(id).map_or(0, Source::failures);
+        let silent = now.monotonic.saturating_sub(self.last_byte);
+        if (first && failures >= FIRST_TRIES) || silent >= PATIENCE {
+            return self.close(record, After::Fail(failure), shared);
+        }
+        self.wait_shown = Some(failure);
+        if self.transfer.is_whole() {
+            self.begin_stream_again(record, first, now, shared);
+        }
+    }
+
+    /// A whole stream broke off: nothing of it can be continued.
+    fn begin_stream_again(
+        &mut self,
+        record: &DownloadRecord,
+        first: bool,
+        now: Now,
+        shared: &mut Shared,
+    ) {
+        let source = self.transfer.source(SourceId::ORIGIN).cloned();
+        self.map = PieceMap::default();
+        self.clear_map = true;
+        self.transfer = Transfer::whole(None);
+        self.transfer
+            .add_source(SourceId::ORIGIN, source.unwrap_or_else(|| Source::new(1, now.monotonic)));
+        self.phase = if first { Phase::Asking } else { Phase::Fetching };
+        self.plan(record, now, shared);
+    }
+
+    fn back_off(&mut self, id: SourceId, brought: bool, now: Now, shared: &mut Shared) {
+        let jitter = shared.jitter();
+        if let Some(source) = self.transfer.source_mut(id) {
+            source.back_off(now.monotonic, brought, jitter);
+        }
+    }
+
+    /// What follows from the state as it is now.
+    fn go_on(&mut self, record: &mut DownloadRecord, now: Now, shared: &mut Shared) {
+        match &self.phase {
+            Phase::Fetching => {
+                let length = record.found.as_ref().and_then(|found| found.identity.length);
+                if length.is_some_and(|length| self.map.bytes() >= length)
+                    && !self.transfer.has_leases()
+                {
+                    self.all_there(record, shared);
+                } else {
+                    self.plan(record, now, shared);
+                }
+            }
+            Phase::Asking => self.plan(record, now, shared),
+            Phase::Saving { name }
+                if !self.persisting && !self.map.is_dirty() && !self.record_changed =>
+            {
+                shared.effects.push_back(Effect::Finish {
+                    download: record.id,
+                    name: name.clone(),
+                    length: self.map.bytes(),
+                });
+                self.phase = Phase::Finishing;
+            }
+            _ => {}
+        }
+        self.save_and_sync(record, now, shared);
+    }
+
+    fn all_there(&mut self, record: &DownloadRecord, shared: &mut Shared) {
+        if record.spec.sha256.is_some() {
+            shared.effects.push_back(Effect::Digest { download: record.id });
+            self.phase = Phase::Digesting;
+        } else {
+            let name = record.found.as_ref().map(|found| found.name.clone()).unwrap_or_default();
+            self.phase = Phase::Saving { name };
+            self.record_changed = true;
+        }
+    }
+
+    fn plan(&mut self, record: &DownloadRecord, now: Now, shared: &mut Shared) {
+        for order in self.transfer.plan(now.monotonic, &mut shared.next_lease) {
+            self.carry_out(record, order, shared);
+        }
+    }
+
+    fn carry_out(&self, record: &DownloadRecord, order: Order, shared: &mut Shared) {
+        shared.effects.push_back(match order {
+            Order::Fetch { lease, source, range } => {
+                let known = record.found.as_ref().filter(|_| !self.transfer.is_whole());
+                Effect::Fetch {
+                    download: record.id,
+                    lease,
+                    source,
+                    url: record.spec.url.clone(),
+                    asked: if self.transfer.is_whole() {
+                        Asked::Everything
+                    } else {
+                        Asked::Range(range)
+                    },
+                    range,
+                    known: known.map(|found| found.identity.clone()),
+                    hold: self.phase == Phase::Asking,
+                }
+            }
+            Order::Cut { lease, to } => Effect::Cut { lease, to },
+            Order::Stop { lease } => Effect::Stop { lease },
+        });
+    }
+
+    fn save_and_sync(&mut self, record: &DownloadRecord, now: Now, shared: &mut Shared) {
+        if matches!(
+            self.phase,
+            Phase::Closing(_) | Phase::Finishing | Phase::Opening | Phase::Asking
+        ) {
+            return;
+        }
+        let (at, bytes) = (now.monotonic, self.map.bytes());
+        let since_save = at.saturating_sub(self.saved_at);
+        let much = bytes.saturating_sub(self.bytes_at_save) >= SAVE_EVERY_BYTES
+            && since_save >= SAVE_AT_MOST_EVERY;
+        let urgent = matches!(self.phase, Phase::Saving { .. });
+        if !self.persisting
+            && (self.map.is_dirty() || self.record_changed)
+            && (urgent || much || since_save >= SAVE_EVERY)
+        {
+            self.saved_at = at;
+            self.persist(record, shared);
+        }
+        let since_sync = at.saturating_sub(self.synced_at);
+        let much = bytes.saturating_sub(self.bytes_at_sync) >= SYNC_EVERY_BYTES;
+        if self.phase == Phase::Fetching
+            && self.syncing.is_none()
+            && self.map.has_unsynced()
+            && (much || since_sync >= SYNC_EVERY)
+        {
+            self.synced_at = at;
+            self.bytes_at_sync = bytes;
+            self.syncing = Some(self.map.written().clone());
+            shared.effects.push_back(Effect::Sync { download: record.id });
+        }
+    }
+
+    fn persist(&mut self, record: &DownloadRecord, shared: &mut Shared) {
+        self.bytes_at_save = self.map.bytes();
+        self.persisting = true;
+        self.record_changed = false;
+        let chunks = self.map.take_dirty(&shared.boot_id);
+        shared.effects.push_back(Effect::Persist {
+            download: record.id,
+            record: Box::new(record.clone()),
+            clear_map: std::mem::take(&mut self.clear_map),
+            chunks,
+            tell: true,
+        });
+    }
+
+    fn closed(&mut self, record: &mut DownloadRecord, now: Now, shared: &mut Shared) -> Outcome {
+        let Phase::Closing(after) = self.phase.clone() else { return Outcome::Running };
+        record.active_ms += self.running_for(now.monotonic).as_millis() as u64;
+        match after {
+            After::Pause => record.life = Life::Paused,
+            After::Queue => record.life = Life::Queued,
+            After::Fail(failure) => record.life = Life::Failed { failure },
+            After::StartOver => {
+                self.clear_map = true;
+                self.map = PieceMap::default();
+                self.persist(record, shared);
+                return Outcome::StartOver;
+            }
+            After::Remove => return Outcome::Remove,
+        }
+        self.persist(record, shared);
+        Outcome::Ended
+    }
+
+    fn finished(
+        &mut self,
+        record: &mut DownloadRecord,
+        path: std::path::PathBuf,
+        now: Now,
+        shared: &mut Shared,
+    ) -> Outcome {
+        if self.phase != Phase::Finishing {
+            return Outcome::Running;
+        }
+        record.active_ms += self.running_for(now.monotonic).as_millis() as u64;
+        let wrong =
+            self.digest.filter(|digest| record.spec.sha256.is_some_and(|wanted| wanted != *digest));
+        record.life = match wrong {
+            Some(digest) => {
+                let message = format!(
+                    "The file does not have the SHA-256 that was given: it has {digest}. It is kept as {}.",
+                    path.display()
+                );
+                Life::Failed { failure: Failure::new(FailureCode::WrongDigest, message) }
+            }
+            None => Life::Completed {
+                bytes: record
+                    .found
+                    .as_ref()
+                    .and_then(|found| found.identity.length)
+                    .unwrap_or_default(),
+                path,
+                sha256: self.digest,
+                verification: verification(record, self.digest),
+                at_unix_ms: now.unix_ms,
+            },
+        };
+        if wrong.is_some() {
+            record.found = None;
+        }
+        self.map = PieceMap::default();
+        self.clear_map = true;
+        self.persist(record, shared);
+        Outcome::Ended
+    }
+}
+
+/// On which rung a file stands that came over the requester's own lines only.
+fn verification(record: &DownloadRecord, digest: Option<Sha256Digest>) -> Verification {
+    let validator = record.found.as_ref().map(|found| &found.identity.validator);
+    let has_validator =
+        validator.is_some_and(|v| v.etag.is_some() || v.last_modified_unix_s.is_some());
+    let helped =
+        record.sources.iter().any(|source| source.peer.is_some() && source.received_bytes > 0);
+    match (digest, record.spec.url.scheme()) {
+        (Some(digest), _) if record.spec.sha256 == Some(digest) => Verification::Verified,
+        (_, "https") if !helped => Verification::FromServer,
+        _ if has_validator => Verification::Consistent,
+        _ => Verification::Unchecked,
+    }
+}
+
+fn count_received(record: &mut DownloadRecord, id: SourceId, bytes: u64) {
+    if let Some(source) = record.sources.iter_mut().find(|source| source.id == id) {
+        source.received_bytes += bytes;
+    }
+}
