@@ -1,1 +1,49 @@
+//! What survives: the list of downloads, piece maps, settings, friends and the keys of this device.
+//!
+//! ```text
+//! <data_dir>/              0700
+//!   lock                   one instance per profile: ProfileLock
+//!   db/                    sled; only this crate touches it
+//!   db.broken-<unix ms>    a database that could not be read, kept for a look
+//!   downloads.json(.bak)   the last-good copy: all but the piece maps, plain JSON
+//!   identity.pem           secrets, 0600, apart from the database so that they outlive it
+//! ```
+//!
+//! # What survives what
+//!
+//! | after | a killed process | a power cut |
+//! |---|---|---|
+//! | [`Store::apply`] | may be lost | may be lost |
+//! | [`Store::flush_to_os`] | survives | may be lost |
+//! | [`Store::flush`] | survives | survives |
+//!
+//! `apply` is all or nothing in every case, and an earlier one never goes without the later ones. It only changes
+//! the memory of this process: sled 0.34 gathers up to half a mebibyte before it writes by itself.
+//!
+//! # Rules about sled 0.34.7 that this crate keeps
+//!
+//! - `snap.*.generating` is deleted before opening: a half-written one keeps the database from opening.
+//! - No value over 64 KiB: sled moves large ones into files of their own, which it never deletes.
+//! - Its flush is `sync_file_range`; for a power cut the file is synced by ourselves.
+//! - It panics on some damaged files: every call is guarded, and a panic is an error.
+//! - Its own thread collects garbage; without one the file grows for ever. It runs every ten seconds.
 
+mod changes;
+mod database;
+mod files;
+mod last_good;
+mod lock;
+mod map_chunk;
+mod open;
+mod records;
+mod secret;
+mod settings;
+mod store;
+
+pub use changes::Op;
+pub use database::MAX_VALUE_BYTES;
+pub use lock::{Locked, ProfileLock};
+pub use open::{OpenError, Opened};
+pub use secret::MAX_SECRET_BYTES;
+pub use settings::{Friend, Settings, Theme};
+pub use store::{Store, StoreError};
