@@ -1,0 +1,218 @@
+//! What can go wrong with a fetch, by what the caller can do about it.
+
+use std::error::Error;
+use std::time::Duration;
+
+use manyhands_core::{Contradiction, Failure, FailureCode, Identity, Rejection};
+
+use crate::guard::Refused;
+
+pub(crate) type Cause = Box<dyn Error + Send + Sync>;
+
+/// Why there is no answer, or why its body ended early. The texts name the host that failed, never user info or a query.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The server's name is unknown, or nobody could be asked about it.
+    #[error("the name {host} cannot be found")]
+    NameNotFound { host: String, source: Cause },
+    /// The guard forbids the address; no connection was made.
+    #[error("{host} may not be connected to: {source}")]
+    AddressRefused { host: String, source: Refused },
+    /// Refused, unreachable, or no answer in time.
+    #[error("{host} {why}")]
+    Connect { host: String, why: &'static str, source: Option<Cause> },
+    /// The connection cannot be made secure. `untrusted`: because of the certificate, so trying again is of no use.
+    #[error("no secure connection to {host}: {why}")]
+    Tls { host: String, why: String, untrusted: bool, source: Option<Cause> },
+
+    /// 404 and 410.
+    #[error("{host} does not have this file (status {status})")]
+    Missing { host: String, status: u16 },
+    /// 401, 403, 407. A 403 while other connections to the host are open may mean: too many.
+    #[error("{host} does not allow this (status {status})")]
+    Denied { host: String, status: u16 },
+    /// 429 and 503, with what `Retry-After` says, at most [`FetchError::MAX_RETRY_AFTER`].
+    #[error("{host} is too busy (status {status})")]
+    Busy { host: String, status: u16, retry_after: Option<Duration> },
+    /// 5xx, and 408 and 425.
+    #[error("{host} has trouble (status {status})")]
+    Server { host: String, status: u16, retry_after: Option<Duration> },
+    /// Any other status that is no answer to the request.
+    #[error("{host} gives no file (status {status})")]
+    Status { host: String, status: u16 },
+    /// An HTML page came where earlier answers promised another file: a login, an expired link, a captive portal.
+    #[error("{host} sent a web page instead of the file")]
+    WebPage { host: String },
+
+    /// A range was asked for, the whole file came (200).
+    #[error("{host} ignores ranges and sends the whole file")]
+    RangeIgnored { host: String, identity: Identity },
+    /// The server now has other bytes.
+    #[error("the file on {host} changed: {source}")]
+    Changed { host: String, source: Contradiction },
+    /// 416; `length` is the file's, where the server says so.
+    #[error("{host} has nothing at this offset")]
+    NotSatisfiable { host: String, length: Option<u64> },
+    /// Bytes that do not fit, or are encoded: see the rejection.
+    #[error("{host}: {source}")]
+    Rejected { host: String, source: Rejection },
+    /// No valid answer of the protocol at all.
+    #[error("{host} sent an answer that makes no sense")]
+    BadAnswer { host: String, source: Cause },
+    #[error("the link leads from {host} {why}")]
+    Redirect { host: String, why: RedirectError },
+
+    /// The connection was lost after so many bytes of this answer; 0 when its head had not come yet.
+    #[error("the connection to {host} was lost")]
+    Interrupted { host: String, received_bytes: u64, source: Option<Cause> },
+    /// Nothing came for so long.
+    #[error("{host} sent nothing for {} s", after.as_secs())]
+    Stalled { host: String, received_bytes: u64, after: Duration },
+}
+
+/// Why a redirect was not followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RedirectError {
+    #[error("in a circle")]
+    Loop,
+    #[error("on and on, over more than {} redirects", crate::http::MAX_REDIRECTS)]
+    TooMany,
+    #[error("from a secure to an insecure connection")]
+    Downgrade,
+    #[error("to something that is neither http, https nor ftp")]
+    Scheme,
+    #[error("nowhere")]
+    NoTarget,
+}
+
+/// What the caller can do after a [`FetchError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Try again with growing pauses, a bounded number of times.
+    Soon,
+    /// Try again, but not earlier than this. It concerns everybody who asks this host.
+    After(Duration),
+    /// With other connections to this host open: fewer of them, and not earlier than `after`. Without any: give up, or
+    /// wait when there is something to wait for.
+    FewerConnections { after: Option<Duration> },
+    /// Fetch [`Asked::Everything`](manyhands_core::Asked::Everything) in one stream, and no ranges from this server.
+    WholeStream,
+    /// Do not mix the bytes; ask the user.
+    Changed,
+    /// Trying again brings nothing.
+    GiveUp,
+}
+
+impl FetchError {
+    /// A server that wants a longer pause than this is asked again after this one.
+    pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::NameNotFound { .. }
+            | Self::Connect { .. }
+            | Self::Tls { untrusted: false, .. }
+            | Self::WebPage { .. }
+            | Self::BadAnswer { .. }
+            | Self::Rejected { source: Rejection::WrongRange(_), .. }
+            | Self::Interrupted { .. }
+            | Self::Stalled { .. } => Retry::Soon,
+            Self::Server { retry_after, .. } => retry_after.map_or(Retry::Soon, Retry::After),
+            Self::Busy { retry_after, .. } => Retry::FewerConnections { after: *retry_after },
+            Self::Denied { status: 403, .. } => Retry::FewerConnections { after: None },
+            Self::RangeIgnored { .. } => Retry::WholeStream,
+            Self::Changed { .. } => Retry::Changed,
+            Self::AddressRefused { .. }
+            | Self::Tls { .. }
+            | Self::Missing { .. }
+            | Self::Denied { .. }
+            | Self::Status { .. }
+            | Self::NotSatisfiable { .. }
+            | Self::Rejected { .. }
+            | Self::Redirect { .. } => Retry::GiveUp,
+        }
+    }
+
+    /// What to tell a person when this was the last try.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        let code = match self {
+            Self::NameNotFound { .. } => FailureCode::Dns,
+            Self::Connect { .. } => FailureCode::Connect,
+            Self::Tls { .. } => FailureCode::Tls,
+            Self::Missing { .. } => FailureCode::NotFound,
+            Self::Denied { .. } | Self::WebPage { .. } => FailureCode::Refused,
+            Self::Busy { .. } => FailureCode::TooBusy,
+            Self::Server { .. } => FailureCode::ServerError,
+            Self::AddressRefused { .. } | Self::Redirect { .. } => FailureCode::Redirects,
+            Self::Changed { .. } => FailureCode::Changed,
+            Self::Status { .. }
+            | Self::RangeIgnored { .. }
+            | Self::NotSatisfiable { .. }
+            | Self::Rejected { .. }
+            | Self::BadAnswer { .. } => FailureCode::Protocol,
+            Self::Interrupted { .. } | Self::Stalled { .. } => FailureCode::Interrupted,
+        };
+        Failure::new(code, format!("{self}."))
+    }
+
+    /// The host that failed: not always the one of the original URL.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        match self {
+            Self::NameNotFound { host, .. }
+            | Self::AddressRefused { host, .. }
+            | Self::Connect { host, .. }
+            | Self::Tls { host, .. }
+            | Self::Missing { host, .. }
+            | Self::Denied { host, .. }
+            | Self::Busy { host, .. }
+            | Self::Server { host, .. }
+            | Self::Status { host, .. }
+            | Self::WebPage { host }
+            | Self::RangeIgnored { host, .. }
+            | Self::Changed { host, .. }
+            | Self::NotSatisfiable { host, .. }
+            | Self::Rejected { host, .. }
+            | Self::BadAnswer { host, .. }
+            | Self::Redirect { host, .. }
+            | Self::Interrupted { host, .. }
+            | Self::Stalled { host, .. } => host,
+        }
+    }
+
+    /// The error that a status stands for.
+    pub(crate) fn of_status(host: String, status: u16, retry_after: Option<Duration>) -> Self {
+        match status {
+            404 | 410 => Self::Missing { host, status },
+            401 | 403 | 407 => Self::Denied { host, status },
+            429 | 503 => Self::Busy { host, status, retry_after },
+            408 | 425 | 500..=599 => Self::Server { host, status, retry_after },
+            _ => Self::Status { host, status },
+        }
+    }
+
+    /// The error that a rejection by the acceptance rule stands for.
+    pub(crate) fn of_rejection(
+        host: String,
+        rejection: Rejection,
+        known: Option<&Identity>,
+    ) -> Self {
+        match rejection {
+            Rejection::RangeIgnored { identity } => Self::RangeIgnored { host, identity },
+            Rejection::Changed(source) => Self::Changed { host, source },
+            Rejection::NotSatisfiable { length } => {
+                match (known.and_then(|known| known.length), length) {
+                    // The file shrank, or grew: the offset was right for the length that was known.
+                    (Some(before), Some(now)) if before != now => {
+                        Self::Changed { host, source: Contradiction::Length { before, now } }
+                    }
+                    _ => Self::NotSatisfiable { host, length },
+                }
+            }
+            Rejection::Status(status) => Self::of_status(host, status, None),
+            source => Self::Rejected { host, source },
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Remembers where redirects led, so that eight connections do not ask the redirecting server eight times.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use url::Url;
+
+/// Original URL → final URL and the hosts on the way.
+#[derive(Debug, Default)]
+pub(crate) struct Moved {
+    /// Guards this list alone; the youngest is last.
+    ways: Mutex<VecDeque<Way>>,
+}
+
+#[derive(Debug)]
+struct Way {
+    from: Url,
+    to: Url,
+    hosts: Vec<String>,
+}
+
+/// More links than are downloaded at one time; the oldest is forgotten, which costs one redirect.
+const MAX_WAYS: usize = 256;
+
+impl Moved {
+    pub(crate) fn find(&self, from: &Url) -> Option<(Url, Vec<String>)> {
+        let ways = self.lock();
+        let way = ways.iter().find(|way| way.from == *from)?;
+        Some((way.to.clone(), way.hosts.clone()))
+    }
+
+    pub(crate) fn remember(&self, from: &Url, to: &Url, hosts: &[String]) {
+        let mut ways = self.lock();
+        ways.retain(|way| way.from != *from);
+        if ways.len() == MAX_WAYS {
+            ways.pop_front();
+        }
+        ways.push_back(Way { from: from.clone(), to: to.clone(), hosts: hosts.to_vec() });
+    }
+
+    pub(crate) fn forget(&self, from: &Url) {
+        self.lock().retain(|way| way.from != *from);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Way>> {
+        self.ways.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_way_is_forgotten_first() {
+        let moved = Moved::default();
+        let url = |n: usize| Url::parse(&format!("http://example.org/{n}")).unwrap();
+        for n in 0..=MAX_WAYS {
+            moved.remember(&url(n), &url(n + 1000), &[]);
+        }
+        assert_eq!(moved.find(&url(0)), None);
+        assert_eq!(moved.find(&url(MAX_WAYS)), Some((url(MAX_WAYS + 1000), Vec::new())));
+        moved.forget(&url(MAX_WAYS));
+        assert_eq!(moved.find(&url(MAX_WAYS)), None);
+    }
+}

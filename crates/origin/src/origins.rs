@@ -1,0 +1,116 @@
+//! The front door: one [`Origins`] for all downloads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use manyhands_core::{Asked, Failure, Identity};
+use tracing::debug;
+use url::Url;
+
+use crate::answer::Answer;
+use crate::error::FetchError;
+use crate::guard::AddressGuard;
+use crate::http::Http;
+use crate::link;
+use crate::moved::Moved;
+
+/// All servers seen from here. Cheap to clone; the clones share the connections that wait for their next request.
+#[derive(Clone, Debug)]
+pub struct Origins {
+    http: Http,
+    moved: Arc<Moved>,
+}
+
+/// How to reach servers.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Asked about every address before it is connected to. With a guard no proxy is used: it could not be asked then.
+    pub guard: Option<Arc<dyn AddressGuard>>,
+    pub proxy: ProxyMode,
+    /// Trusted besides the system's certificates; each entry may hold several.
+    pub extra_root_certificates_pem: Vec<Vec<u8>>,
+    pub user_agent: String,
+    /// For one TCP connection with its TLS handshake. Default 15 s.
+    pub connect_timeout: Duration,
+    /// Between two bytes, and for the head of an answer. Default 30 s.
+    pub idle_timeout: Duration,
+}
+
+/// Whether requests go through a proxy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ProxyMode {
+    /// What the environment and the desktop say.
+    #[default]
+    System,
+    None,
+    /// This one, for every host: `http://user:token@127.0.0.1:8080` or `socks5://…`.
+    Through(Url),
+}
+
+/// What to fetch.
+#[derive(Clone, Debug)]
+pub struct FetchRequest {
+    /// User info becomes a login for this host alone.
+    pub url: Url,
+    pub asked: Asked,
+    /// What earlier answers said of the same bytes.
+    pub known: Option<Identity>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            guard: None,
+            proxy: ProxyMode::System,
+            extra_root_certificates_pem: Vec::new(),
+            user_agent: concat!("Manyhands/", env!("CARGO_PKG_VERSION")).into(),
+            connect_timeout: Duration::from_secs(15),
+            idle_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Origins {
+    /// # Errors
+    /// When an extra certificate, the proxy's URL or the user agent makes no sense.
+    pub fn new(options: &Options) -> Result<Self, Failure> {
+        Ok(Self { http: Http::new(options)?, moved: Arc::default() })
+    }
+
+    /// Asks for the bytes and waits for the head of the answer. One request on a TCP connection that no other answer
+    /// shares; the connection is kept for the next request when the body was read to its end.
+    ///
+    /// Where a redirect led an earlier request for the same URL, this one goes at once; when that fails, the way is
+    /// sought anew from the original URL.
+    ///
+    /// # Errors
+    /// [`FetchError::retry`] says what can be done. No byte of the answer may be written then.
+    pub async fn fetch(&self, request: &FetchRequest) -> Result<Answer, FetchError> {
+        if let Some((final_url, hosts)) = self.moved.find(&request.url) {
+            match self.http.fetch(request, final_url, hosts).await {
+                Ok(answer) => return Ok(answer),
+                // Asking again at once is what a busy server asks us not to do.
+                Err(error @ (FetchError::Busy { .. } | FetchError::RangeIgnored { .. })) => {
+                    return Err(error);
+                }
+                Err(error) => debug!(%error, "where the link led before does not work now"),
+            }
+            self.moved.forget(&request.url);
+        }
+        let answer = self.http.fetch(request, request.url.clone(), Vec::new()).await?;
+        if answer.hosts.len() > 1 || link::without_user(&request.url) != answer.final_url {
+            self.moved.remember(&request.url, &answer.final_url, &answer.hosts);
+        }
+        Ok(answer)
+    }
+
+    /// Reads what a person typed or pasted as a link: trims it, and takes `example.org/file` for
+    /// `https://example.org/file` when it has a dotted host name and a path.
+    ///
+    /// # Errors
+    /// [`FailureCode::BadUrl`](manyhands_core::FailureCode::BadUrl) for what is no link,
+    /// [`FailureCode::UnknownScheme`](manyhands_core::FailureCode::UnknownScheme) for links that cannot be downloaded.
+    pub fn check_url(text: &str) -> Result<Url, Failure> {
+        link::check_url(text)
+    }
+}

@@ -1,0 +1,91 @@
+//! From what the HTTP and TLS libraries report to [`FetchError`]: the kind of an error lies deep in its chain of sources.
+
+use std::error::Error;
+use std::io;
+
+use rustls::CertificateError;
+
+use crate::error::FetchError;
+use crate::guard::{NameError, Refused};
+
+/// Chains longer than this are a circle.
+const MAX_CHAIN: usize = 32;
+
+/// No answer came.
+pub(crate) fn of_request(host: &str, error: reqwest::Error) -> FetchError {
+    let host = host.to_owned();
+    // The URL may hold a secret query.
+    let error = error.without_url();
+    if let Some(refused) = find::<Refused>(&error) {
+        return FetchError::AddressRefused { host, source: *refused };
+    }
+    if error.is_dns() || find::<NameError>(&error).is_some() {
+        return FetchError::NameNotFound { host, source: error.into() };
+    }
+    if let Some(tls) = find::<rustls::Error>(&error) {
+        let (why, untrusted) = tls_why(tls);
+        return FetchError::Tls { host, why, untrusted, source: Some(error.into()) };
+    }
+    if error.is_connect() {
+        let why = match find::<io::Error>(&error).map(io::Error::kind) {
+            _ if error.is_timeout() => "does not answer",
+            Some(io::ErrorKind::ConnectionRefused) => "refuses the connection",
+            Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => {
+                "cannot be reached from this network"
+            }
+            _ => "cannot be connected to",
+        };
+        return FetchError::Connect { host, why, source: Some(error.into()) };
+    }
+    if find::<hyper::Error>(&error).is_some_and(hyper::Error::is_parse) || error.is_builder() {
+        return FetchError::BadAnswer { host, source: error.into() };
+    }
+    FetchError::Interrupted { host, received_bytes: 0, source: Some(error.into()) }
+}
+
+/// The body ended early, or makes no sense from here on: what came before is good.
+pub(crate) fn of_body(host: &str, received_bytes: u64, error: reqwest::Error) -> FetchError {
+    let source = Some(error.without_url().into());
+    FetchError::Interrupted { host: host.to_owned(), received_bytes, source }
+}
+
+/// The first error of type `T` in the chain.
+fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    for _ in 0..MAX_CHAIN {
+        let error = next?;
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        // An io::Error gives out the source of what it wraps, not what it wraps.
+        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+/// Why a TLS connection was not made, and whether that is the certificate's fault.
+pub(crate) fn tls_why(error: &rustls::Error) -> (String, bool) {
+    let why = match error {
+        rustls::Error::InvalidCertificate(certificate) => match certificate {
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "its certificate belongs to another name"
+            }
+            CertificateError::UnknownIssuer => {
+                "its certificate is not from an authority that this computer trusts"
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "its certificate has expired"
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "its certificate is not valid yet"
+            }
+            CertificateError::Revoked => "its certificate was revoked",
+            other => return (format!("its certificate is not accepted ({other})"), true),
+        },
+        other => return (other.to_string(), false),
+    };
+    (why.to_owned(), true)
+}
