@@ -7,6 +7,7 @@ mod accept;
 mod core;
 mod failure;
 mod geometry;
+mod help;
 mod identity;
 mod ids;
 mod io;
@@ -25,6 +26,10 @@ pub use accept::{
 };
 pub use failure::{Failure, FailureCode};
 pub use geometry::{Geometry, PieceIndex};
+pub use help::{
+    AskState, DeskBounds, DeskEffect, DeskInput, HelpAnswer, HelpAsk, HelpDecline, HelpDesk, HelpEnd,
+    HelpId, HelpWanted, LentSession, Standing, WantedBounds, WantedEffect, WantedInput,
+};
 pub use identity::{Contradiction, EntityTag, Identity, Validator};
 pub use ids::{DownloadId, LeaseId, PeerId, PeerIdError, SourceId};
 pub use io::{Effect, FetchTrouble, Input, LeaseEnd, Now};

@@ -1,0 +1,78 @@
+//! Help sessions, decided: the helper's desk ([`HelpDesk`]) and one download's helpers ([`HelpWanted`]).
+//!
+//! A help request is in exactly one state at any time: pending, accepted, or over; what is over never comes back. Both
+//! types are sans-IO: facts in with the time since some fixed instant, orders out.
+
+mod desk;
+#[cfg(test)]
+mod tests;
+mod wanted;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use desk::{DeskBounds, DeskEffect, DeskInput, HelpAsk, HelpDesk, LentSession, Standing};
+pub use wanted::{AskState, HelpWanted, WantedBounds, WantedEffect, WantedInput};
+
+/// The name of one help request, as on the wire: given by the helper, at random.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct HelpId(pub u128);
+
+/// What a helper answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HelpAnswer {
+    /// Up to so many bytes, never more than were asked for.
+    Accept {
+        budget_bytes: u64,
+    },
+    Decline(HelpDecline),
+    /// Nobody answered in time.
+    Expire,
+}
+
+/// Why there is no help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HelpDecline {
+    /// The user said no, or does not want to be asked again so soon. Which of both is nobody's business.
+    No,
+    NotLending,
+    /// More requests or sessions than the bounds allow.
+    TooMany,
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HelpEnd {
+    /// The file is complete.
+    Completed,
+    /// The requester paused or removed the download.
+    Cancelled,
+    /// The helper brought nothing that the others did not.
+    NoGain,
+    /// What it sent contradicts what the origin sends.
+    Mismatch,
+    /// The budget is used up.
+    Budget,
+    /// The helper's user stopped it.
+    Stopped,
+    /// The other side is gone.
+    Lost,
+    Other,
+}
+
+impl fmt::Display for HelpId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for HelpId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HelpId({:08x}…)", self.0 >> 96)
+    }
+}
