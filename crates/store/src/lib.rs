@@ -17,8 +17,24 @@
 //! | [`Store::flush_to_os`] | survives | may be lost |
 //! | [`Store::flush`] | survives | survives |
 //!
-//! `apply` is all or nothing in every case, and an earlier one never goes without the later ones. It only changes
-//! the memory of this process: sled 0.34 gathers up to half a mebibyte before it writes by itself.
+//! `apply` is all or nothing in every case, and no batch survives without those before it. It
+//! changes the memory of this process; sled writes that later, from a thread of its own. Killed
+//! without a flush, one or two batches were gone at 20 and 200 batches a second, up to 70 in a
+//! tight loop.
+//!
+//! Measured with `examples/cost.rs`, unoptimised, on a virtual disk; twenty downloads, each batch a
+//! record and a portion of a piece map:
+//!
+//! | | median | 99 % |
+//! |---|---|---|
+//! | `apply`, some 200 ranges | 0.26 ms | 0.5 ms |
+//! | with `flush_to_os` | 0.54 ms | 0.8 ms |
+//! | with `flush` | 0.70 ms | 1.0 ms |
+//! | `apply`, 2,048 ranges, with `flush_to_os` | 1.4 ms | 2.7 ms |
+//!
+//! A plain disk takes its ten or twenty milliseconds for each kind of flush: `flush_to_os` waits
+//! for the bytes of the database too, as sled has no write without `sync_file_range`, but neither
+//! for the file system's journal nor for the disk's cache.
 //!
 //! # Rules about sled 0.34.7 that this crate keeps
 //!

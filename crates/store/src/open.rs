@@ -167,7 +167,8 @@ fn set_aside(data_dir: &Path, dir: &Path) -> io::Result<PathBuf> {
     older.sort();
     let surplus = (older.len() + 1).saturating_sub(MAX_SET_ASIDE);
     for path in older.iter().take(surplus) {
-        if let Err(error) = std::fs::remove_dir_all(path) {
+        let removed = std::fs::remove_dir_all(path).or_else(|_| std::fs::remove_file(path));
+        if let Err(error) = removed {
             tracing::warn!(path = %path.display(), %error, "an old damaged database stays");
         }
     }
