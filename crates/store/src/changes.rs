@@ -100,8 +100,10 @@ impl<'a> Changes<'a> {
         self.substantial |= match self.get(&key)? {
             Some(before) => match serde_json::from_slice::<DownloadRecord>(&before) {
                 Ok(before) => {
-                    let (sources, active_ms) = (Vec::new(), plain.active_ms);
-                    DownloadRecord { sources, active_ms, ..before } != plain
+                    // What grows with every byte is no change of the list.
+                    let DownloadRecord { active_ms, kept_bytes, .. } = plain;
+                    let sources = Vec::new();
+                    DownloadRecord { sources, active_ms, kept_bytes, ..before } != plain
                 }
                 Err(_) => true,
             },

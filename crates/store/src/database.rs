@@ -18,9 +18,9 @@ pub const MAX_VALUE_BYTES: usize = 64 * 1024;
 /// Pages that sled may hold in memory. The whole database of a busy profile is a few MiB.
 const CACHE_BYTES: u64 = 16 << 20;
 
-/// How often sled's own thread writes, collects garbage and syncs. Nothing relies on it for
-/// durability, only for giving space back; the default of 500 ms would wake an idle disk twice a
-/// second.
+/// How often sled's own thread rewrites what lies in mostly empty parts of the file, and syncs.
+/// Nothing relies on it, and the file of a busy profile gets no larger without; the default of 500
+/// ms would wake an idle disk twice a second.
 const HOUSEKEEPING_MS: u64 = 10_000;
 
 /// What to write: key → value, `None` removes.
