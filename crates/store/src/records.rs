@@ -204,6 +204,7 @@ mod tests {
                 received_bytes: 12,
             }],
             active_ms: 900,
+            kept_bytes: 0,
         }
     }
 

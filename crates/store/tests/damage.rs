@@ -276,6 +276,7 @@ fn the_copy_is_renewed_by_changes_of_substance_only() {
     };
     let mut record = download(1);
     record.active_ms = 500;
+    record.kept_bytes = 600;
     record.sources = records()[0].sources.clone();
     let id = DownloadId(1);
     assert_eq!(after(&[Op::PutDownload(record.clone()), Op::PutMapChunk(id, chunk(0, 4))]), 0);

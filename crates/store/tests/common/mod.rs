@@ -20,6 +20,7 @@ pub fn download(id: u64) -> DownloadRecord {
         found: None,
         sources: Vec::new(),
         active_ms: 0,
+        kept_bytes: 0,
     }
 }
 
