@@ -50,6 +50,9 @@ pub(crate) async fn serve(
             Err(error) => return debug!(%error, %peer, "the client left"),
         }
     }
+    if !rest.is_empty() {
+        let _ = stream.write_all(b"HTTP/1.1 400 What?\r\nConnection: close\r\n\r\n").await;
+    }
     let _ = stream.shutdown().await;
 }
 

@@ -38,7 +38,8 @@ impl Request {
         self.header("range")
     }
 
-    /// Reads the next head; `None` when the client is done or makes no sense. `rest` holds what was read past a head.
+    /// Reads the next head; `None` when the client is done or makes no sense (what is left in `rest` then). `rest` holds
+    /// what was read past a head.
     pub(crate) async fn read(
         from: &mut (impl AsyncRead + Unpin),
         rest: &mut Vec<u8>,
@@ -49,7 +50,8 @@ impl Request {
             if let Some(at) = rest.windows(4).position(|w| w == b"\r\n\r\n") {
                 break at + 4;
             }
-            if rest.len() > MAX_HEAD_BYTES || from.read_buf(rest).await.ok()? == 0 {
+            let is_http = rest.first().is_none_or(u8::is_ascii_alphabetic);
+            if rest.len() > MAX_HEAD_BYTES || !is_http || from.read_buf(rest).await.ok()? == 0 {
                 return None;
             }
         };

@@ -28,6 +28,11 @@ pub(crate) fn of_request(host: &str, error: reqwest::Error) -> FetchError {
     }
     if error.is_connect() {
         let why = match find::<io::Error>(&error).map(io::Error::kind) {
+            // Connecting reads nothing: only a handshake can end like this.
+            Some(io::ErrorKind::UnexpectedEof) => {
+                let why = "it ended the handshake".to_owned();
+                return FetchError::Tls { host, why, untrusted: false, source: Some(error.into()) };
+            }
             _ if error.is_timeout() => "does not answer",
             Some(io::ErrorKind::ConnectionRefused) => "refuses the connection",
             Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => {

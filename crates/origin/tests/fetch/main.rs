@@ -2,4 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
 
 mod common;
+mod framing;
+mod guard;
 mod ranges;
+mod redirects;
+mod tls;
+mod trouble;
