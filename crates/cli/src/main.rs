@@ -1,1 +1,41 @@
-fn main() {}
+//! `manyhands-cli`: the engine without a window, for servers, scripts and tests.
+
+mod arguments;
+mod get;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::{Arguments, Command};
+
+/// All downloads completed.
+const DONE: u8 = 0;
+/// At least one failed.
+const FAILED: u8 = 1;
+/// The command line makes no sense; what clap uses, too.
+const USAGE: u8 = 2;
+/// Ended by Ctrl-C, the state saved: 128 + SIGINT.
+const INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(tracing_subscriber::EnvFilter::new(&arguments.global.log))
+        .init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("manyhands-cli: cannot start: {error}");
+            return FAILED.into();
+        }
+    };
+    let code = runtime.block_on(async {
+        match arguments.command {
+            Command::Get(get) => get::run(&arguments.global, get).await,
+        }
+    });
+    code.into()
+}

@@ -121,6 +121,7 @@ impl Core {
                     found: None,
                     sources: Vec::new(),
                     active_ms: 0,
+                    kept_bytes: 0,
                 };
                 self.persist(record.clone());
                 self.downloads.insert(id, Download { record, run: None });
@@ -152,6 +153,26 @@ impl Core {
         }
         self.run_queue(now);
         Ok(())
+    }
+
+    /// Stops all downloads that run or wait.
+    pub fn pause_all(&mut self, now: Now) {
+        let ids: Vec<_> = self.order.clone();
+        // From the last one on, so that none that waits takes the place of one that was stopped.
+        for id in ids.into_iter().rev() {
+            if self.record(id).is_some_and(|record| record.life == Life::Queued) {
+                let _ = self.pause(id, now);
+            }
+        }
+    }
+
+    /// Puts all paused downloads back into the queue.
+    pub fn resume_all(&mut self, now: Now) {
+        for id in self.order.clone() {
+            if self.state(id) == Some(DownloadState::Paused) {
+                let _ = self.resume(id, now);
+            }
+        }
     }
 
     /// Puts a paused or failed download back into the queue.
@@ -304,6 +325,16 @@ impl Core {
             (None, Life::Completed { .. }) => DownloadState::Completed,
             (None, Life::Failed { failure }) => DownloadState::Failed(failure.clone()),
         })
+    }
+
+    /// Bytes of an unfinished download that are there.
+    #[must_use]
+    pub fn bytes_on_disk(&self, id: DownloadId) -> u64 {
+        let Some(download) = self.downloads.get(&id) else { return 0 };
+        download
+            .run
+            .as_ref()
+            .map_or(download.record.kept_bytes, |run| run.bytes_kept(&download.record))
     }
 
     /// The piece map of a running download.

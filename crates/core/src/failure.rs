@@ -39,6 +39,8 @@ macro_rules! failure_codes {
 failure_codes! {
     BadUrl = "bad-url", "Check the link: it should look like https://example.org/file.";
     UnknownScheme = "unknown-scheme", "Links that begin with http, https or ftp can be downloaded.";
+    BadName = "bad-name", "Choose a name without slashes and other special characters.";
+    BadDigest = "bad-digest", "Paste the whole SHA-256: 64 digits and letters a to f.";
     NotFound = "not-found", "Check the link, or look for a newer one on the page that it came from.";
     /// 401, 403, 407 and FTP 530.
     Refused = "refused-by-server", "The server wants a login or does not allow this. Open the page in a browser and copy the link again.";
@@ -59,6 +61,12 @@ failure_codes! {
     /// The part file was taken away or changed.
     PartLost = "part-lost", "Start the download again; it begins anew.";
     WrongDigest = "wrong-digest", "The file is kept beside it as NAME.mismatch. Check the digest, or download it again.";
+    /// Somebody paused it while it was waited for.
+    Paused = "paused", "Start it again when you want the rest: what has arrived is kept.";
+    /// Somebody took the download off the list while it was waited for.
+    Removed = "removed", "Add the link again if you still want the file.";
+    /// The list of downloads cannot be written.
+    Profile = "profile", "Make room on the disk of your profile, or see to its rights, then start the download again.";
     Internal = "internal", "This is a mistake in Manyhands. Please report it; what has arrived is kept.";
 }
 

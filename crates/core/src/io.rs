@@ -190,9 +190,10 @@ pub enum Effect {
     Sync {
         download: DownloadId,
     },
-    /// Compute the SHA-256 of the part file.
+    /// Compute the SHA-256 of the first `length` bytes of the part file.
     Digest {
         download: DownloadId,
+        length: u64,
     },
     /// Cut the part file to `length`, sync it and rename it to `name`, to `name (1)` when that is taken; nothing is
     /// overwritten.

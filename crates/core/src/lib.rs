@@ -27,8 +27,8 @@ pub use accept::{
 pub use failure::{Failure, FailureCode};
 pub use geometry::{Geometry, PieceIndex};
 pub use help::{
-    AskState, DeskBounds, DeskEffect, DeskInput, HelpAnswer, HelpAsk, HelpDecline, HelpDesk, HelpEnd,
-    HelpId, HelpWanted, LentSession, Standing, WantedBounds, WantedEffect, WantedInput,
+    AskState, DeskBounds, DeskEffect, DeskInput, HelpAnswer, HelpAsk, HelpDecline, HelpDesk,
+    HelpEnd, HelpId, HelpWanted, LentSession, Standing, WantedBounds, WantedEffect, WantedInput,
 };
 pub use identity::{Contradiction, EntityTag, Identity, Validator};
 pub use ids::{DownloadId, LeaseId, PeerId, PeerIdError, SourceId};

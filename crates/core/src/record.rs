@@ -49,6 +49,9 @@ pub struct DownloadRecord {
     /// Time spent downloading, over all runs.
     #[serde(default)]
     pub active_ms: u64,
+    /// Bytes that the piece map held when this was stored; shown while the map is not loaded.
+    #[serde(default)]
+    pub kept_bytes: u64,
 }
 
 /// What the first answer settled.

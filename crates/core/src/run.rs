@@ -175,6 +175,11 @@ impl Run {
         self.wait_shown.as_ref()
     }
 
+    /// Bytes that are there; while the map is not loaded yet, those of the last run.
+    pub fn bytes_kept(&self, record: &DownloadRecord) -> u64 {
+        if self.phase == Phase::Opening { record.kept_bytes } else { self.map.bytes() }
+    }
+
     /// How long this run has been going on.
     pub fn running_for(&self, now: Duration) -> Duration {
         now.saturating_sub(self.started)
@@ -561,7 +566,7 @@ impl Run {
                 shared.effects.push_back(Effect::Finish {
                     download: record.id,
                     name: name.clone(),
-                    length: self.map.bytes(),
+                    length: length_of(record),
                 });
                 self.phase = Phase::Finishing;
             }
@@ -572,7 +577,9 @@ impl Run {
 
     fn all_there(&mut self, record: &DownloadRecord, shared: &mut Shared) {
         if record.spec.sha256.is_some() {
-            shared.effects.push_back(Effect::Digest { download: record.id });
+            shared
+                .effects
+                .push_back(Effect::Digest { download: record.id, length: length_of(record) });
             self.phase = Phase::Digesting;
         } else {
             let name = record.found.as_ref().map(|found| found.name.clone()).unwrap_or_default();
@@ -611,7 +618,7 @@ impl Run {
         });
     }
 
-    fn save_and_sync(&mut self, record: &DownloadRecord, now: Now, shared: &mut Shared) {
+    fn save_and_sync(&mut self, record: &mut DownloadRecord, now: Now, shared: &mut Shared) {
         if matches!(
             self.phase,
             Phase::Closing(_) | Phase::Finishing | Phase::Opening | Phase::Asking
@@ -644,7 +651,8 @@ impl Run {
         }
     }
 
-    fn persist(&mut self, record: &DownloadRecord, shared: &mut Shared) {
+    fn persist(&mut self, record: &mut DownloadRecord, shared: &mut Shared) {
+        record.kept_bytes = self.map.bytes();
         self.bytes_at_save = self.map.bytes();
         self.persisting = true;
         self.record_changed = false;
@@ -733,6 +741,11 @@ fn verification(record: &DownloadRecord, digest: Option<Sha256Digest>) -> Verifi
         _ if has_validator => Verification::Consistent,
         _ => Verification::Unchecked,
     }
+}
+
+/// The length of the file, once it is known.
+fn length_of(record: &DownloadRecord) -> u64 {
+    record.found.as_ref().and_then(|found| found.identity.length).unwrap_or_default()
 }
 
 fn count_received(record: &mut DownloadRecord, id: SourceId, bytes: u64) {

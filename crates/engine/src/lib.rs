@@ -1,1 +1,36 @@
+//! The tokio shell around the core: it reads the clock, fetches, writes, stores, and shows.
+//!
+//! [`Engine`] is the one front door for every front end. One task owns the core and everything else sends it facts:
+//!
+//! ```text
+//!   front ends ── commands ──▶ ┌───────┐ ── effects ──▶ fetch tasks ── buffers ──▶ writer thread ──▶ part files
+//!   windows, CLI ◀── views ─── │ shell │                   │ facts                   │ facts
+//!                              └───────┘ ◀─────────────────┴─────────────────────────┘
+//!                                 └────── records, piece maps ──▶ saver thread ──▶ store
+//! ```
+
+mod control;
+mod engine;
+mod fetch;
+mod follow;
+mod part;
+mod present;
+mod saver;
+mod shell;
 pub mod view;
+mod writer;
+
+pub use control::{ControlError, Remote};
+pub use engine::{Config, Engine, NewDownload, OpenError, default_data_dir};
+pub use follow::{Followed, follow};
+pub use manyhands_core::{
+    DEFAULT_CONNECTIONS, DownloadId, Failure, FailureCode, MAX_CONNECTIONS, Sha256Digest,
+};
+
+/// Reads what a person typed or pasted as a link.
+///
+/// # Errors
+/// It is no link, or none that can be downloaded.
+pub fn check_url(text: &str) -> Result<String, Failure> {
+    manyhands_origin::Origins::check_url(text).map(String::from)
+}

@@ -89,6 +89,10 @@ pub struct DownloadRow {
     pub sources: Vec<SourceRow>,
     pub failure: Option<FailureView>,
     pub verification: Option<VerificationView>,
+    /// The finished file's SHA-256, where it was needed.
+    pub sha256: Option<String>,
+    /// Spent downloading, over all runs.
+    pub active_s: f64,
     /// The finished file; absolute.
     pub path: Option<String>,
     /// What the row's buttons can do now.

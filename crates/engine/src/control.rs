@@ -1,0 +1,205 @@
+//! The local socket of a running instance, `control.sock` in its profile: through it the command line and a second start of
+//! the desktop program hand their work over.
+//!
+//! A connection carries one request, a line of JSON, and its answers, a line each. Only the user who runs the instance can
+//! reach the socket: the profile's folder has mode 0700.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, watch};
+
+use crate::engine::{NewDownload, OpenError, WeakEngine};
+use crate::follow::{Followed, follow};
+
+/// A request with many links is some kilobytes.
+const MAX_REQUEST_BYTES: u64 = 4 << 20;
+/// News that wait for a slow reader; the sender waits then, nothing else does.
+const MAX_WAITING_NEWS: usize = 16;
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+enum Request {
+    /// Add these and tell how they stand.
+    Get { wanted: Vec<NewDownload> },
+    /// A second start: show the window.
+    Raise,
+}
+
+/// Takes the socket away and ends its task when dropped.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    task: tokio::task::JoinHandle<()>,
+    path: PathBuf,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.task.abort();
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Where the socket of a profile is.
+fn socket_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("control.sock")
+}
+
+/// The path to bind or connect. The system takes 107 bytes; a longer one is reached through its open folder, which must be
+/// kept as long as the path is used.
+fn usable(path: &Path) -> std::io::Result<(PathBuf, Option<std::fs::File>)> {
+    const LONGEST: usize = 100;
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(std::io::ErrorKind::InvalidInput.into());
+    };
+    if path.as_os_str().len() <= LONGEST {
+        return Ok((path.to_owned(), None));
+    }
+    let dir = std::fs::File::open(dir)?;
+    let fd = std::os::fd::AsRawFd::as_raw_fd(&dir);
+    Ok((Path::new(&format!("/proc/self/fd/{fd}")).join(name), Some(dir)))
+}
+
+/// Listens on the profile's socket. Call with the profile's lock held: a socket that is there is a dead one's.
+pub(crate) fn listen(
+    data_dir: &Path,
+    engine: WeakEngine,
+    raised: watch::Sender<u64>,
+) -> Result<Listening, OpenError> {
+    let path = socket_path(data_dir);
+    let _ = std::fs::remove_file(&path);
+    let bound = usable(&path).and_then(|(usable, _dir)| UnixListener::bind(usable));
+    let listener = bound.map_err(|error| OpenError::Profile {
+        data_dir: data_dir.to_owned(),
+        cause: format!("its socket cannot be made: {error}"),
+    })?;
+    let raised = Arc::new(raised);
+    let task = tokio::spawn(async move {
+        // Connections end with the instance: each holds the engine only while it works.
+        let mut open = tokio::task::JoinSet::new();
+        loop {
+            let stream = match listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "a local connection could not be taken");
+                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            while open.try_join_next().is_some() {}
+            let (engine, raised) = (engine.clone(), Arc::clone(&raised));
+            open.spawn(async move {
+                if let Err(error) = serve(stream, &engine, &raised).await {
+                    tracing::debug!(%error, "a local connection ended early");
+                }
+            });
+        }
+    });
+    Ok(Listening { task, path })
+}
+
+async fn serve(
+    stream: UnixStream,
+    engine: &WeakEngine,
+    raised: &watch::Sender<u64>,
+) -> std::io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut line = String::new();
+    let mut read = BufReader::new(read.take(MAX_REQUEST_BYTES));
+    read.read_line(&mut line).await?;
+    let request: Request = serde_json::from_str(&line)?;
+    let Some(engine) = engine.upgrade() else { return Ok(()) };
+    match request {
+        Request::Raise => {
+            raised.send_modify(|times| *times += 1);
+            write.write_all(b"{}\n").await
+        }
+        Request::Get { wanted } => {
+            let (news, mut told) = mpsc::channel(MAX_WAITING_NEWS);
+            let following = follow(&engine, &wanted, news);
+            let writing = async {
+                while let Some(news) = told.recv().await {
+                    let mut line = serde_json::to_vec(&news)?;
+                    line.push(b'\n');
+                    write.write_all(&line).await?;
+                }
+                Ok(())
+            };
+            tokio::join!(following, writing).1
+        }
+    }
+}
+
+/// A running instance, seen from another process of the same user.
+#[derive(Debug)]
+pub struct Remote {
+    data_dir: PathBuf,
+}
+
+/// The running instance cannot be reached.
+#[derive(Debug, thiserror::Error)]
+#[error("the running instance does not answer: {0}")]
+pub struct ControlError(#[from] std::io::Error);
+
+impl Remote {
+    /// The instance that runs on this profile.
+    #[must_use]
+    pub fn of(data_dir: &Path) -> Self {
+        Self { data_dir: data_dir.to_owned() }
+    }
+
+    /// Hands downloads over and follows them, as [`follow`] does in this process.
+    ///
+    /// # Errors
+    /// The instance is not there, or ends before the downloads do.
+    pub async fn follow(
+        &self,
+        wanted: Vec<NewDownload>,
+        news: mpsc::Sender<Followed>,
+    ) -> Result<(), ControlError> {
+        let mut open = wanted.len();
+        let mut answers = self.ask(&Request::Get { wanted }).await?;
+        let mut line = String::new();
+        loop {
+            line.clear();
+            if answers.read_line(&mut line).await? == 0 {
+                let cut = std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+                return if open == 0 { Ok(()) } else { Err(cut.into()) };
+            }
+            let told: Followed = serde_json::from_str(&line).map_err(std::io::Error::from)?;
+            if told.is_last() {
+                open = open.saturating_sub(1);
+            }
+            if news.send(told).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Asks it to show its window.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub async fn raise(&self) -> Result<(), ControlError> {
+        let mut answer = String::new();
+        self.ask(&Request::Raise).await?.read_line(&mut answer).await?;
+        Ok(())
+    }
+
+    async fn ask(
+        &self,
+        request: &Request,
+    ) -> Result<BufReader<tokio::net::unix::OwnedReadHalf>, ControlError> {
+        let (path, _dir) = usable(&socket_path(&self.data_dir))?;
+        let (read, mut write) = UnixStream::connect(path).await?.into_split();
+        let mut line = serde_json::to_vec(request).map_err(std::io::Error::from)?;
+        line.push(b'\n');
+        write.write_all(&line).await?;
+        // The other half stays open without this one: the instance reads one line and no more.
+        write.forget();
+        Ok(BufReader::new(read))
+    }
+}

@@ -1,0 +1,328 @@
+//! The one front door for every front end.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use manyhands_core::{
+    Core, CoreError, DEFAULT_CONNECTIONS, DownloadId, DownloadSpec, Failure, FailureCode,
+    MAX_CONNECTIONS,
+};
+use manyhands_origin::{Options, Origins};
+use manyhands_store::{Locked, Opened, ProfileLock, Store};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::control;
+use crate::present::Presenter;
+use crate::saver::Saver;
+use crate::shell::{Clock, Command, Facts, Shell};
+use crate::view::{DownloadRow, Query, View};
+use crate::writer::Writer;
+
+/// Wishes that may wait; front ends that have more wait.
+const MAX_WAITING_COMMANDS: usize = 64;
+/// How long a profile that a process just killed still holds is waited for.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+
+/// How to open a profile.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the profile lives; made when missing.
+    pub data_dir: PathBuf,
+}
+
+/// The profile cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another instance runs on it; [`Remote`](crate::Remote) reaches it.
+    #[error("Manyhands is running already on the profile {}{}", data_dir.display(), pid.map(|pid| format!(" (process {pid})")).unwrap_or_default())]
+    InUse { data_dir: PathBuf, pid: Option<u32> },
+    #[error("the profile {} cannot be opened: {cause}", data_dir.display())]
+    Profile { data_dir: PathBuf, cause: String },
+    #[error("the engine cannot be started: {0}")]
+    Start(String),
+}
+
+/// An engine that does not keep itself alive.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakEngine {
+    commands: mpsc::WeakSender<Command>,
+    changes: watch::Receiver<u64>,
+    download_dir: Arc<Path>,
+    recovered: Option<Arc<str>>,
+    raised: watch::Receiver<u64>,
+}
+
+impl WeakEngine {
+    pub fn upgrade(&self) -> Option<Engine> {
+        let Self { commands, changes, download_dir, recovered, raised } = self.clone();
+        Some(Engine { commands: commands.upgrade()?, changes, download_dir, recovered, raised })
+    }
+}
+
+/// What a person wants to download.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NewDownload {
+    /// As it was typed or pasted.
+    pub url: String,
+    /// Absolute; the user's folder for downloads when not given.
+    pub dir: Option<PathBuf>,
+    /// The file's name; otherwise the server's or the link's.
+    pub out: Option<String>,
+    /// 64 hexadecimal digits.
+    pub sha256: Option<String>,
+    /// To the server at most, 1 to 16; 8 when not given.
+    pub connections: Option<u8>,
+}
+
+/// A running engine. Cheap to clone; when the last clone is gone, everything is stopped and stored.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    commands: mpsc::Sender<Command>,
+    changes: watch::Receiver<u64>,
+    download_dir: Arc<Path>,
+    recovered: Option<Arc<str>>,
+    raised: watch::Receiver<u64>,
+}
+
+impl Engine {
+    /// Opens the profile and goes on with what waits in its queue.
+    ///
+    /// # Errors
+    /// [`OpenError::InUse`] when another instance runs on the profile, even after a wait of two seconds for one that was
+    /// just killed.
+    pub async fn open(config: Config) -> Result<Self, OpenError> {
+        let data_dir = config.data_dir;
+        let opened = tokio::task::spawn_blocking({
+            let data_dir = data_dir.clone();
+            move || open_profile(&data_dir)
+        });
+        let (lock, store, recovered) =
+            opened.await.map_err(|error| OpenError::Start(error.to_string()))??;
+        let cannot = |cause: String| OpenError::Profile { data_dir: data_dir.clone(), cause };
+        let settings = store.settings().map_err(|error| cannot(error.to_string()))?;
+        let records = store.downloads().map_err(|error| cannot(error.to_string()))?;
+        let core = Core::new(
+            records,
+            store.next_download_id().0,
+            usize::from(settings.max_active_downloads),
+            boot_id(),
+            rand::random(),
+        );
+        let start = |error: std::io::Error| OpenError::Start(error.to_string());
+        let (facts, received_facts) = Facts::channel();
+        let (commands, received_commands) = mpsc::channel(MAX_WAITING_COMMANDS);
+        let (changes, seen_changes) = watch::channel(0);
+        let shell = Shell {
+            core,
+            origins: Origins::new(&Options::default())
+                .map_err(|failure| OpenError::Start(failure.message))?,
+            writer: Writer::start(facts.clone()).map_err(start)?,
+            saver: Saver::start(Arc::new(store), facts.clone()).map_err(start)?,
+            facts,
+            changes,
+            parts: BTreeMap::new(),
+            running: BTreeMap::new(),
+            presenter: Presenter::default(),
+            clock: Clock::start(),
+        };
+        let download_dir: Arc<Path> =
+            settings.download_dir.unwrap_or_else(system_download_dir).into();
+        let (raise, raised) = watch::channel(0);
+        let engine = Self { commands, changes: seen_changes, download_dir, recovered, raised };
+        let listening = control::listen(&data_dir, engine.downgrade(), raise)?;
+        tokio::spawn(async move {
+            shell.run(received_facts, received_commands).await;
+            drop(listening);
+            // The profile is free for the next instance only now that all is stored.
+            drop(lock);
+        });
+        Ok(engine)
+    }
+
+    /// Adds a download and starts it, or goes on with the unfinished one of the same link, folder and name.
+    ///
+    /// # Errors
+    /// What was given makes no sense: the link, the folder, the name or the digest.
+    pub async fn add(&self, new: &NewDownload) -> Result<DownloadId, Failure> {
+        let spec = Box::new(self.spec(new)?);
+        self.ask(|answer| Command::Add { spec, answer }).await
+    }
+
+    /// # Errors
+    /// There is no such download, or it is finished.
+    pub async fn pause(&self, id: DownloadId) -> Result<(), Failure> {
+        self.ask(|answer| Command::Pause { id, answer }).await?.map_err(refused)
+    }
+
+    /// Goes on with a paused or failed download.
+    ///
+    /// # Errors
+    /// There is no such download, or it is finished.
+    pub async fn resume(&self, id: DownloadId) -> Result<(), Failure> {
+        self.ask(|answer| Command::Resume { id, answer }).await?.map_err(refused)
+    }
+
+    /// Takes it off the list. A finished file stays; what an unfinished one has is deleted.
+    ///
+    /// # Errors
+    /// There is no such download.
+    pub async fn remove(&self, id: DownloadId) -> Result<(), Failure> {
+        self.ask(|answer| Command::Remove { id, answer }).await?.map_err(refused)
+    }
+
+    /// # Errors
+    /// The engine has ended.
+    pub async fn pause_all(&self) -> Result<(), Failure> {
+        self.ask(|answer| Command::PauseAll { answer }).await
+    }
+
+    /// # Errors
+    /// The engine has ended.
+    pub async fn resume_all(&self) -> Result<(), Failure> {
+        self.ask(|answer| Command::ResumeAll { answer }).await
+    }
+
+    /// What a window shows.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub async fn view(&self, query: Query) -> Result<View, Failure> {
+        self.ask(|answer| Command::View { query, answer }).await
+    }
+
+    /// One download; `None` when there is no such.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub async fn row(&self, id: DownloadId) -> Result<Option<DownloadRow>, Failure> {
+        self.ask(|answer| Command::Row { id, answer }).await
+    }
+
+    /// A number that grows when something has changed; renewed at most ten times a second.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.clone()
+    }
+
+    /// Where downloads go when nothing else is said.
+    #[must_use]
+    pub fn download_dir(&self) -> &Path {
+        &self.download_dir
+    }
+
+    /// What to tell the user when the profile was damaged and the list had to be rebuilt.
+    #[must_use]
+    pub fn recovered(&self) -> Option<&str> {
+        self.recovered.as_deref()
+    }
+
+    /// Stops everything and waits until all is stored; the downloads go on at the next start.
+    pub async fn shutdown(&self) {
+        // The answer is dropped when all is done.
+        let _ = self.ask(|answer| Command::Shutdown { answer }).await;
+        self.commands.closed().await;
+    }
+
+    /// Changes when a second start of the desktop program wants the window to be shown.
+    #[must_use]
+    pub fn raised(&self) -> watch::Receiver<u64> {
+        self.raised.clone()
+    }
+
+    fn downgrade(&self) -> WeakEngine {
+        let Self { commands, changes, download_dir, recovered, raised } = self.clone();
+        WeakEngine { commands: commands.downgrade(), changes, download_dir, recovered, raised }
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<T, Failure> {
+        let (answer, answered) = oneshot::channel();
+        let ended = || Failure::new(FailureCode::Internal, "The engine has ended.");
+        self.commands.send(command(answer)).await.map_err(|_| ended())?;
+        answered.await.map_err(|_| ended())
+    }
+
+    fn spec(&self, new: &NewDownload) -> Result<DownloadSpec, Failure> {
+        let url = Origins::check_url(&new.url)?;
+        let dir = new.dir.clone().unwrap_or_else(|| self.download_dir.to_path_buf());
+        if !dir.is_absolute() {
+            let message = format!("{} is not an absolute path.", dir.display());
+            return Err(Failure::new(FailureCode::Folder, message));
+        }
+        let out = new.out.as_deref().map(str::trim).filter(|out| !out.is_empty());
+        if let Some(out) = out
+            && manyhands_origin::safe_name(out).as_deref() != Some(out)
+        {
+            let message = format!("{out:?} cannot be the name of a file.");
+            return Err(Failure::new(FailureCode::BadName, message));
+        }
+        let sha256 = new.sha256.as_deref().map(str::trim).filter(|digest| !digest.is_empty());
+        let sha256 = sha256.map(str::parse).transpose();
+        let sha256 = sha256
+            .map_err(|error| Failure::new(FailureCode::BadDigest, format!("This is {error}.")))?;
+        let max_connections =
+            new.connections.unwrap_or(DEFAULT_CONNECTIONS).clamp(1, MAX_CONNECTIONS);
+        Ok(DownloadSpec { url, dir, out: out.map(str::to_owned), sha256, max_connections })
+    }
+}
+
+fn refused(error: CoreError) -> Failure {
+    Failure::new(FailureCode::Internal, format!("This cannot be done: {error}."))
+}
+
+type Profile = (ProfileLock, Store, Option<Arc<str>>);
+
+fn open_profile(data_dir: &Path) -> Result<Profile, OpenError> {
+    let cannot = |cause: String| OpenError::Profile { data_dir: data_dir.to_owned(), cause };
+    let lock = ProfileLock::acquire(data_dir, LOCK_WAIT).map_err(|error| match error {
+        Locked::Held { pid } => OpenError::InUse { data_dir: data_dir.to_owned(), pid },
+        error @ Locked::Io { .. } => cannot(error.to_string()),
+    })?;
+    let (store, opened) = Store::open(data_dir).map_err(|error| cannot(error.to_string()))?;
+    let recovered = match opened {
+        Opened::Clean => None,
+        Opened::Rebuilt { set_aside, downloads } => {
+            let aside = set_aside
+                .map(|path| format!(" It was kept as {}.", path.display()))
+                .unwrap_or_default();
+            let text = format!(
+                "The database was damaged.{aside} The list was rebuilt from its last good copy: {downloads} downloads; unfinished ones begin anew."
+            );
+            tracing::warn!("{text}");
+            Some(text.into())
+        }
+    };
+    Ok((lock, store, recovered))
+}
+
+/// Names this start of the machine: what was written since is still in the system's memory or on the disk.
+fn boot_id() -> String {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    // Where nobody can tell, nothing that was only written is trusted by the next process.
+    if id.trim().is_empty() {
+        format!("process {}", rand::random::<u64>())
+    } else {
+        id.trim().to_owned()
+    }
+}
+
+fn system_download_dir() -> PathBuf {
+    let dirs = directories::UserDirs::new();
+    let home = dirs.as_ref().map(|dirs| dirs.home_dir().to_owned());
+    dirs.as_ref()
+        .and_then(|dirs| dirs.download_dir().map(Path::to_owned))
+        .or_else(|| home.map(|home| home.join("Downloads")))
+        .unwrap_or_else(|| PathBuf::from("/tmp"))
+}
+
+/// The profile of this user: `$XDG_DATA_HOME/manyhands` and its likes on other systems.
+#[must_use]
+pub fn default_data_dir() -> Option<PathBuf> {
+    Some(directories::BaseDirs::new()?.data_dir().join("manyhands"))
+}

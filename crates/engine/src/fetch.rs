@@ -1,0 +1,171 @@
+//! One lease on its way: asks the source, passes the bytes on to the writer.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use manyhands_core::{ByteRange, Failure, FetchTrouble, Input, LeaseEnd, LeaseId, SourceId};
+use manyhands_origin::{FetchError, FetchRequest, Origins, Retry};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use crate::shell::Facts;
+use crate::writer::{Part, Writer};
+
+/// Progress of a lease is told at most so often.
+const TELL_EVERY: Duration = Duration::from_millis(100);
+/// A busy server that names no pause gets this one.
+const DEFAULT_PAUSE: Duration = Duration::from_secs(5);
+
+/// How far a lease has come and where it ends; the end only shrinks.
+///
+/// The lock is held for a comparison: it makes cutting and going on exclude each other, so that no byte past a cut is ever
+/// passed on.
+#[derive(Debug)]
+pub struct Bound(Mutex<ByteRange>);
+
+impl Bound {
+    pub fn new(range: ByteRange) -> Self {
+        Self(Mutex::new(range))
+    }
+
+    /// Takes up to `wanted` bytes off the beginning; returns where they begin and how many they are.
+    fn take(&self, wanted: u64) -> (u64, u64) {
+        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (taken, rest) = left.split_at(left.start().saturating_add(wanted));
+        *left = rest;
+        (taken.start(), taken.len())
+    }
+
+    /// Lets the lease end at `to`, or where it is if that is later. Returns the end that it has now.
+    pub fn cut(&self, to: u64) -> u64 {
+        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *left = left.split_at(to).0;
+        left.end()
+    }
+
+    fn left(&self) -> ByteRange {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a fetch needs.
+#[derive(Debug)]
+pub struct Fetch {
+    pub lease: LeaseId,
+    pub source: SourceId,
+    pub request: FetchRequest,
+    pub bound: Arc<Bound>,
+    /// The open part file; with the first request it comes later.
+    pub part: PartWhen,
+    pub stop: CancellationToken,
+    pub origins: Origins,
+    pub writer: Writer,
+    pub facts: Facts,
+}
+
+/// When the part file is there.
+#[derive(Debug)]
+pub enum PartWhen {
+    Now(Arc<Part>),
+    /// Once the answer was told and the core lets the body flow.
+    Later(oneshot::Receiver<Arc<Part>>),
+}
+
+impl Fetch {
+    /// Runs the lease to its end and tells it.
+    pub async fn run(mut self) {
+        let stop = self.stop.clone();
+        let mut dropped_bytes = 0;
+        let end = tokio::select! {
+            biased;
+            () = stop.cancelled() => LeaseEnd::Stopped,
+            end = self.fetch(&mut dropped_bytes) => end,
+        };
+        // Before the end of the lease is known, all that it wrote is on its way into the map.
+        self.writer.report();
+        let up_to = self.bound.left().start();
+        self.facts.send(Input::LeaseEnded { lease: self.lease, up_to, dropped_bytes, end }).await;
+    }
+
+    async fn fetch(&mut self, dropped_bytes: &mut u64) -> LeaseEnd {
+        let mut answer = match self.origins.fetch(&self.request).await {
+            Ok(answer) => answer,
+            Err(error) => return trouble(&error),
+        };
+        let suggested_name = answer.suggested_name.take();
+        let accepted = answer.accepted.clone();
+        self.facts.send(Input::Answered { lease: self.lease, accepted, suggested_name }).await;
+        let part = match &mut self.part {
+            PartWhen::Now(part) => Arc::clone(part),
+            PartWhen::Later(part) => match part.await {
+                Ok(part) => part,
+                Err(_) => return LeaseEnd::Stopped,
+            },
+        };
+        let mut told = Instant::now();
+        loop {
+            let mut bytes = match answer.body.next().await {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => return LeaseEnd::Complete,
+                Err(error) => return trouble(&error),
+            };
+            // Room first: what was taken off the lease must be written, or a stop here would lose it.
+            let room = self.writer.room_for(bytes.len()).await;
+            let (offset, taken) = self.bound.take(bytes.len() as u64);
+            let taken = usize::try_from(taken).unwrap_or(usize::MAX);
+            *dropped_bytes += (bytes.len() - taken) as u64;
+            bytes.truncate(taken);
+            if !bytes.is_empty() {
+                self.writer.write(&part, self.source, offset, bytes, room);
+            }
+            let left = self.bound.left();
+            if left.is_empty() {
+                // Where the lease ends with the body, reading that end keeps the connection for the next lease.
+                if answer.accepted.end == Some(left.start()) {
+                    let _ = answer.body.next().await;
+                }
+                return LeaseEnd::Complete;
+            }
+            if told.elapsed() >= TELL_EVERY {
+                told = Instant::now();
+                self.facts.send(Input::Progress { lease: self.lease, up_to: left.start() }).await;
+            }
+        }
+    }
+}
+
+fn trouble(error: &FetchError) -> LeaseEnd {
+    let failure: Failure = error.failure();
+    tracing::debug!(%error, "a fetch failed");
+    let trouble = match error.retry() {
+        Retry::Soon => FetchTrouble::Again,
+        Retry::After(pause) => FetchTrouble::After(pause),
+        Retry::FewerConnections { after: Some(pause) } => {
+            FetchTrouble::TooMany { wait: Some(pause) }
+        }
+        Retry::FewerConnections { after: None } if matches!(error, FetchError::Busy { .. }) => {
+            FetchTrouble::TooMany { wait: Some(DEFAULT_PAUSE) }
+        }
+        Retry::FewerConnections { after: None } => FetchTrouble::TooMany { wait: None },
+        Retry::WholeStream => FetchTrouble::WholeOnly,
+        Retry::Changed => FetchTrouble::Changed,
+        Retry::GiveUp => FetchTrouble::Fatal,
+    };
+    LeaseEnd::Trouble { trouble, failure }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_taken_past_a_cut_and_a_cut_never_goes_back() {
+        let bound = Bound::new(ByteRange::from_len(100, 100));
+        assert_eq!(bound.take(30), (100, 30));
+        assert_eq!(bound.cut(150), 150);
+        assert_eq!(bound.cut(180), 150, "an end only shrinks");
+        assert_eq!(bound.take(100), (130, 20));
+        assert_eq!(bound.take(1), (150, 0));
+        assert_eq!(bound.cut(0), 150, "what was passed on stays");
+    }
+}

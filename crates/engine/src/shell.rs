@@ -1,0 +1,403 @@
+//! The task that owns the core: takes in facts and commands, carries out effects.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use manyhands_core::{
+    ByteRange, Core, CoreError, DownloadId, DownloadSpec, Effect, Failure, FailureCode, Found,
+    Input, LeaseId, Now, SourceId,
+};
+use manyhands_origin::{FetchRequest, Origins};
+use manyhands_store::Op;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::fetch::{Bound, Fetch, PartWhen};
+use crate::part::{self, Created, Reopened, disk_failure};
+use crate::present::Presenter;
+use crate::saver::Saver;
+use crate::view::{DownloadRow, Query, View};
+use crate::writer::{Part, Writer, discard_part};
+
+/// Facts that may wait for the core; those who have more wait.
+const MAX_WAITING_FACTS: usize = 1024;
+/// Front ends are told of changes at most so often.
+const TELL_EVERY: Duration = Duration::from_millis(100);
+/// How long a shutdown waits for part files to be closed.
+const SHUTDOWN_WAIT: Duration = Duration::from_secs(5);
+
+/// A fact for the core; some bring an open part file along.
+#[derive(Debug)]
+pub struct Fact {
+    input: Input,
+    part: Option<Arc<Part>>,
+}
+
+/// The way for facts to the core.
+#[derive(Clone, Debug)]
+pub struct Facts(mpsc::Sender<Fact>);
+
+impl Facts {
+    pub fn channel() -> (Self, mpsc::Receiver<Fact>) {
+        let (facts, received) = mpsc::channel(MAX_WAITING_FACTS);
+        (Self(facts), received)
+    }
+
+    /// Waits for room. After the end of the program nobody listens, and that is fine.
+    pub async fn send(&self, input: Input) {
+        let _ = self.0.send(Fact { input, part: None }).await;
+    }
+
+    /// From threads.
+    pub fn blocking_send(&self, input: Input) {
+        let _ = self.0.blocking_send(Fact { input, part: None });
+    }
+
+    async fn send_with_part(&self, part: Option<Part>, input: Input) {
+        let _ = self.0.send(Fact { input, part: part.map(Arc::new) }).await;
+    }
+}
+
+/// A wish of a front end.
+#[derive(Debug)]
+pub enum Command {
+    Add { spec: Box<DownloadSpec>, answer: oneshot::Sender<DownloadId> },
+    Pause { id: DownloadId, answer: oneshot::Sender<Result<(), CoreError>> },
+    Resume { id: DownloadId, answer: oneshot::Sender<Result<(), CoreError>> },
+    Remove { id: DownloadId, answer: oneshot::Sender<Result<(), CoreError>> },
+    PauseAll { answer: oneshot::Sender<()> },
+    ResumeAll { answer: oneshot::Sender<()> },
+    View { query: Query, answer: oneshot::Sender<View> },
+    Row { id: DownloadId, answer: oneshot::Sender<Option<DownloadRow>> },
+    Shutdown { answer: oneshot::Sender<()> },
+}
+
+/// Everything the task owns.
+#[derive(Debug)]
+pub struct Shell {
+    pub core: Core,
+    pub origins: Origins,
+    pub writer: Writer,
+    pub saver: Saver,
+    pub facts: Facts,
+    pub changes: watch::Sender<u64>,
+    pub parts: BTreeMap<DownloadId, Arc<Part>>,
+    pub running: BTreeMap<LeaseId, Running>,
+    pub presenter: Presenter,
+    pub clock: Clock,
+}
+
+/// A fetch task as the shell sees it.
+#[derive(Debug)]
+pub struct Running {
+    download: DownloadId,
+    bound: Arc<Bound>,
+    stop: CancellationToken,
+    /// Lets a held body flow.
+    proceed: Option<oneshot::Sender<Arc<Part>>>,
+}
+
+/// Where the time comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock(Instant);
+
+impl Clock {
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub fn now(&self) -> Now {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Now { monotonic: self.0.elapsed(), unix_ms: unix.as_millis() as u64 }
+    }
+}
+
+impl Shell {
+    /// Runs until a shutdown, or until no front end is left.
+    pub async fn run(
+        mut self,
+        mut facts: mpsc::Receiver<Fact>,
+        mut commands: mpsc::Receiver<Command>,
+    ) {
+        let mut told = tokio::time::interval(TELL_EVERY);
+        told.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // Downloads that were queued when the program ended go on.
+        self.core.handle(Input::Tick, self.clock.now());
+        self.carry_out_all();
+        let asked_to_stop = loop {
+            let now = self.clock.now().monotonic;
+            let wait = self.core.poll_timeout().map(|at| at.saturating_sub(now));
+            tokio::select! {
+                Some(fact) = facts.recv() => self.handle(fact),
+                command = commands.recv() => match command {
+                    Some(Command::Shutdown { answer }) => break Some(answer),
+                    Some(command) => self.obey(command),
+                    None => break None,
+                },
+                () = tokio::time::sleep(wait.unwrap_or(Duration::MAX)), if wait.is_some() => {
+                    self.handle(Fact { input: Input::Tick, part: None });
+                }
+                _ = told.tick() => self.tell_changes(),
+            }
+            self.carry_out_all();
+        };
+        self.shut_down(&mut facts).await;
+        drop(asked_to_stop);
+    }
+
+    fn handle(&mut self, Fact { input, part }: Fact) {
+        let now = self.clock.now();
+        if let Some(part) = part {
+            self.parts.insert(part.download, part);
+        }
+        if let Input::LeaseEnded { lease, .. } = &input {
+            self.running.remove(lease);
+        }
+        self.core.handle(input, now);
+    }
+
+    fn tell_changes(&mut self) {
+        self.presenter.sample(&self.core, self.clock.now());
+        let revision = self.core.revision();
+        self.changes.send_if_modified(|told| std::mem::replace(told, revision) != revision);
+    }
+
+    fn obey(&mut self, command: Command) {
+        let now = self.clock.now();
+        match command {
+            Command::Add { spec, answer } => {
+                let _ = answer.send(self.core.add(*spec, now));
+            }
+            Command::Pause { id, answer } => {
+                let _ = answer.send(self.core.pause(id, now));
+            }
+            Command::Resume { id, answer } => {
+                let _ = answer.send(self.core.resume(id, now));
+            }
+            Command::Remove { id, answer } => {
+                let _ = answer.send(self.core.remove(id, now));
+            }
+            Command::PauseAll { answer } => {
+                self.core.pause_all(now);
+                let _ = answer.send(());
+            }
+            Command::ResumeAll { answer } => {
+                self.core.resume_all(now);
+                let _ = answer.send(());
+            }
+            Command::View { query, answer } => {
+                let _ = answer.send(self.presenter.view(&self.core, &query, now));
+            }
+            Command::Row { id, answer } => {
+                let _ = answer.send(self.presenter.row(&self.core, id, now));
+            }
+            // The loop has taken it.
+            Command::Shutdown { answer } => drop(answer),
+        }
+    }
+
+    async fn shut_down(&mut self, facts: &mut mpsc::Receiver<Fact>) {
+        self.core.shut_down(self.clock.now());
+        self.carry_out_all();
+        let closed = tokio::time::timeout(SHUTDOWN_WAIT, async {
+            while !self.core.is_idle() {
+                let Some(fact) = facts.recv().await else { return };
+                self.handle(fact);
+                self.carry_out_all();
+            }
+        });
+        if closed.await.is_err() {
+            tracing::warn!("some downloads did not stop in time; they go on from what is stored");
+        }
+        // The saver tells what it has stored: somebody must go on listening, or it would wait for ever.
+        let listening = async { while facts.recv().await.is_some() {} };
+        tokio::select! {
+            () = self.saver.flush() => {}
+            () = listening => {}
+            () = tokio::time::sleep(SHUTDOWN_WAIT) => tracing::warn!("the state could not be stored in time"),
+        }
+        self.tell_changes();
+    }
+
+    fn carry_out_all(&mut self) {
+        while let Some(effect) = self.core.poll_effect() {
+            self.carry_out(effect);
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::OpenPart { download, dir, found } => self.open_part(download, dir, found),
+            Effect::CreatePart { download, dir, name, length } => {
+                self.create_part(download, dir, name, length);
+            }
+            Effect::ClosePart { download, discard } => {
+                let part = self.parts.remove(&download);
+                if let Some(part) = &part {
+                    part.closing.store(true, Ordering::Relaxed);
+                }
+                self.writer.close(download, part.filter(|_| discard).map(|part| part.path.clone()));
+            }
+            Effect::Fetch { download, lease, source, url, asked, range, known, hold } => {
+                let request = FetchRequest { url, asked, known };
+                self.fetch(download, lease, source, request, range, hold);
+            }
+            Effect::Proceed { lease } => {
+                if let Some(running) = self.running.get_mut(&lease)
+                    && let (Some(proceed), Some(part)) =
+                        (running.proceed.take(), self.parts.get(&running.download))
+                {
+                    let _ = proceed.send(Arc::clone(part));
+                }
+            }
+            Effect::Cut { lease, to } => {
+                if let Some(running) = self.running.get(&lease) {
+                    let actual_end = running.bound.cut(to);
+                    self.core.handle(Input::LeaseCut { lease, actual_end }, self.clock.now());
+                }
+            }
+            Effect::Stop { lease } => {
+                if let Some(running) = self.running.get(&lease) {
+                    running.stop.cancel();
+                }
+            }
+            Effect::Persist { download, record, clear_map, chunks, tell } => {
+                let mut ops = vec![Op::PutDownload(*record)];
+                ops.extend(clear_map.then_some(Op::ClearMap(download)));
+                ops.extend(chunks.into_iter().map(|chunk| Op::PutMapChunk(download, chunk)));
+                self.saver.apply(ops, tell.then_some(download));
+            }
+            Effect::Forget { download } => {
+                self.presenter.forget(download);
+                self.saver.apply(vec![Op::RemoveDownload(download)], None);
+            }
+            Effect::SaveOrder { order } => self.saver.apply(vec![Op::Order(order)], None),
+            Effect::Sync { download } => self.sync(download),
+            Effect::Digest { download, length } => self.digest(download, length),
+            Effect::Finish { download, name, length } => self.finish(download, name, length),
+            Effect::DiscardPart { dir, part_name } => {
+                tokio::task::spawn_blocking(move || discard_part(&dir.join(part_name)));
+            }
+        }
+    }
+
+    fn fetch(
+        &mut self,
+        download: DownloadId,
+        lease: LeaseId,
+        source: SourceId,
+        request: FetchRequest,
+        range: ByteRange,
+        hold: bool,
+    ) {
+        let (proceed, part) = match self.parts.get(&download).filter(|_| !hold) {
+            Some(part) => (None, PartWhen::Now(Arc::clone(part))),
+            None => {
+                let (proceed, part) = oneshot::channel();
+                (Some(proceed), PartWhen::Later(part))
+            }
+        };
+        let (bound, stop) = (Arc::new(Bound::new(range)), CancellationToken::new());
+        let fetch = Fetch {
+            lease,
+            source,
+            request,
+            bound: Arc::clone(&bound),
+            part,
+            stop: stop.clone(),
+            origins: self.origins.clone(),
+            writer: self.writer.clone(),
+            facts: self.facts.clone(),
+        };
+        self.running.insert(lease, Running { download, bound, stop, proceed });
+        tokio::spawn(fetch.run());
+    }
+
+    fn open_part(&self, download: DownloadId, dir: PathBuf, found: Found) {
+        let (saver, facts) = (self.saver.clone(), self.facts.clone());
+        let path = dir.join(&found.part_name);
+        tokio::spawn(async move {
+            let (part, fact) = match blocking(move || part::reopen(&dir, &found)).await {
+                Ok(Reopened::Part(file)) => {
+                    let chunks = saver.load_map(download).await;
+                    (Some(Part::new(download, file, path)), Input::PartOpened { download, chunks })
+                }
+                Ok(Reopened::Finished(path)) => {
+                    (None, Input::PartMissing { download, finished: Some(path) })
+                }
+                Ok(Reopened::Gone) => (None, Input::PartMissing { download, finished: None }),
+                Err(failure) => (None, Input::PartFailed { download, failure }),
+            };
+            facts.send_with_part(part, fact).await;
+        });
+    }
+
+    fn create_part(&self, download: DownloadId, dir: PathBuf, name: String, length: Option<u64>) {
+        let facts = self.facts.clone();
+        tokio::spawn(async move {
+            let created = blocking({
+                let dir = dir.clone();
+                move || part::create(&dir, &name, length)
+            });
+            let (part, fact) = match created.await {
+                Ok(Created { file, name, part_name }) => {
+                    let part = Part::new(download, file, dir.join(&part_name));
+                    (Some(part), Input::PartCreated { download, name, part_name })
+                }
+                Err(failure) => (None, Input::PartFailed { download, failure }),
+            };
+            facts.send_with_part(part, fact).await;
+        });
+    }
+
+    fn sync(&self, download: DownloadId) {
+        self.with_part(download, move |part| {
+            part.file.sync_data().map_err(|error| disk_failure(&error, &part.path, "write to"))?;
+            Ok(Some(Input::Synced { download }))
+        });
+    }
+
+    fn digest(&self, download: DownloadId, length: u64) {
+        self.with_part(download, move |part| {
+            let go_on = || !part.closing.load(Ordering::Relaxed);
+            let digest = part::digest(&part.file, &part.path, length, go_on)?;
+            Ok(digest.map(|digest| Input::Digested { download, digest }))
+        });
+    }
+
+    fn finish(&self, download: DownloadId, name: String, length: u64) {
+        self.with_part(download, move |part| {
+            let path = part::finish(&part.file, &part.path, &name, length)?;
+            Ok(Some(Input::Finished { download, path }))
+        });
+    }
+
+    /// Does something that blocks with an open part file and tells what came of it.
+    fn with_part(
+        &self,
+        download: DownloadId,
+        work: impl FnOnce(&Part) -> Result<Option<Input>, Failure> + Send + 'static,
+    ) {
+        let Some(part) = self.parts.get(&download).cloned() else { return };
+        let facts = self.facts.clone();
+        tokio::spawn(async move {
+            match blocking(move || work(&part)).await {
+                Ok(Some(fact)) => facts.send(fact).await,
+                Ok(None) => {}
+                Err(failure) => facts.send(Input::PartFailed { download, failure }).await,
+            }
+        });
+    }
+}
+
+/// Runs what blocks on a thread for that; a panic there is a failure here.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        Err(Failure::new(FailureCode::Internal, format!("A part of the program failed: {error}.")))
+    })
+}
