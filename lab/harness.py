@@ -1,0 +1,253 @@
+"""What the scenarios of `campus` are made of: a lab, and programs that run on its hosts.
+
+Every wait here ends: with what was waited for, with the program, or with Failed after a time.
+"""
+import collections
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+WORK = tempfile.gettempdir()
+MIB = 1 << 20
+TCP_SHARE = 1448 / 1514  # of a link's bytes that bulk TCP carries for its user
+LAB_TIMEOUT_S = 120  # for one command of lab
+DIE_TIMEOUT_S = 10  # for a program that was told to end
+SHOWN_LINES = 15  # of a program's log, when something failed
+
+
+class Failed(Exception):
+    """The scenario cannot go on."""
+
+
+class Skipped(Exception):
+    """The scenario cannot be run here, or not yet."""
+
+
+def size_of(name):
+    """The bytes in the origin's file of that name: '32M' has 33554432."""
+    number, unit = re.fullmatch(r"(\d+)([KMG])", name).groups()
+    return int(number) << {"K": 10, "M": 20, "G": 30}[unit]
+
+
+def ideal_s(size, rate):
+    """How long so many bytes take at a rate such as '20mbit'."""
+    number, unit = re.fullmatch(r"(\d+)([kmg])bit", rate).groups()
+    return size * 8 / (int(number) * {"k": 1e3, "m": 1e6, "g": 1e9}[unit] * TCP_SHARE)
+
+
+class Lab:
+    """A lab that is up from `with` to the end of its block. Options as of `lab up`."""
+
+    def __init__(self, binary, keep=False, **options):
+        self.binary, self.keep, self.programs = binary, keep, []
+        self.parent = tempfile.mkdtemp(prefix="campus-", dir=WORK)
+        self.dir = self.parent + "/lab"
+        self.options = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+
+    def __enter__(self):
+        try:
+            self.run("up", *self.options)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        with open(self.dir + "/origin/www/f/SHA256SUMS") as sums:
+            self.sums = {name: digest for digest, name in map(str.split, sums)}
+        return self
+
+    def __exit__(self, *_):
+        for program in self.programs:
+            program.kill()
+        if self.keep:
+            return print(f"      kept: LAB_DIR={self.dir}")
+        if os.path.exists(self.dir):
+            self.run("down")
+        shutil.rmtree(self.parent, ignore_errors=True)
+
+    def run(self, *argv):
+        """Run a command of lab and return its output."""
+        done = subprocess.run([HERE + "/lab", *argv], text=True, capture_output=True,
+                              stdin=subprocess.DEVNULL, timeout=LAB_TIMEOUT_S, env=self.env())
+        if done.returncode:
+            raise Failed(f"lab {' '.join(argv)}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def env(self):
+        return {**os.environ, "LAB_DIR": self.dir}
+
+    def start(self, host, *argv):
+        """Start manyhands-cli on a host, in a profile of that host's own."""
+        program = Program(self, host, [HERE + "/lab", "exec", host, "--", self.binary,
+                                       "--data-dir", f"{self.dir}/{host}/profile", *argv])
+        self.programs.append(program)
+        return program
+
+    def get(self, host, url, *more):
+        """Start a download."""
+        return self.start(host, "get", url, "--dir", self.downloads(host), "--json", *more)
+
+    def lend(self, host):
+        """Start a helper that helps everyone."""
+        return self.start(host, "--name", host, "lend", "--accept", "all",
+                          "--allow-private-origins", "--json")
+
+    def downloads(self, host):
+        return f"{self.dir}/{host}/downloads"
+
+    def received(self, host):
+        """Bytes that a host has got from the origin so far, without the headers of packets."""
+        return int(json.loads(self.run("stats", "--json"))[host]["wan_rx"] * TCP_SHARE)
+
+    def answers(self):
+        """Statuses that the web server has answered with, and how often each."""
+        with open(self.dir + "/origin/access.log") as log:
+            return collections.Counter(json.loads(line)["status"] for line in log)
+
+
+class Program:
+    """manyhands-cli on a host, and what it has said so far."""
+
+    def __init__(self, lab, host, argv):
+        self.lab, self.host, self.began = lab, host, time.monotonic()
+        self.events, self.log, self.said = [], collections.deque(maxlen=SHOWN_LINES), 0
+        self.changed, self.open_outputs, self.ended = threading.Condition(), 2, None
+        self.process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, errors="replace", env=lab.env())
+        for output, take in ((self.process.stdout, self.take_event),
+                             (self.process.stderr, self.log.append)):
+            threading.Thread(target=self.read, args=(output, take), daemon=True).start()
+
+    def read(self, output, take):
+        for line in output:
+            with self.changed:
+                take(line.rstrip())
+                self.changed.notify_all()
+        with self.changed:
+            self.open_outputs -= 1
+            self.ended = time.monotonic()
+            self.changed.notify_all()
+
+    def take_event(self, line):
+        try:
+            self.events.append(json.loads(line))
+        except ValueError:
+            self.log.append("not JSON on stdout: " + line)
+
+    def over(self):
+        """Both outputs are closed: the program itself has ended, whoever stands around it."""
+        return not self.open_outputs
+
+    def wait_for(self, kind, timeout, what="", when=lambda event: True):
+        """The first event of a kind for which `when` holds."""
+        def found():
+            return next((e for e in self.events if e.get("event") == kind and when(e)), None)
+        with self.changed:
+            self.changed.wait_for(lambda: found() or self.over(), timeout)
+            event = found()
+        if event is None:
+            how = "the program ended" if self.over() else f"waited {timeout:.0f} s"
+            raise Failed(f"no event {kind} {what}: {how}{self.last_words()}")
+        return event
+
+    def wait_for_bytes(self, least, timeout):
+        return self.wait_for("progress", timeout, f"with {least} bytes",
+                             lambda event: event["bytes"] >= least)
+
+    def last(self, kind):
+        with self.changed:
+            return next((e for e in reversed(self.events) if e.get("event") == kind), None)
+
+    def finish(self, timeout):
+        """Wait for the end; returns the exit status."""
+        with self.changed:
+            if not self.changed.wait_for(self.over, timeout):
+                raise Failed(f"not finished after {timeout:.0f} s{self.last_words()}")
+        return self.process.wait(DIE_TIMEOUT_S)
+
+    def seconds(self):
+        """From the start to the end."""
+        return self.ended - self.began
+
+    def kill(self):
+        """SIGKILL; returns when the program is dead."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGKILL)  # lab takes the program along
+        self.finish(DIE_TIMEOUT_S)
+
+    def last_words(self):
+        said = [f"\n      | {line}" for line in self.log]
+        progress = next((e for e in reversed(self.events)), None)
+        return "".join(said) + (f"\n      | last event: {json.dumps(progress)}" if progress else "")
+
+
+def digest(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Checks:
+    """Counts what was checked, and prints a line for each."""
+
+    def __init__(self):
+        self.scenario, self.passed, self.failed, self.skipped = "", 0, 0, 0
+
+    def line(self, word, text, detail):
+        print(f"{word:5} {self.scenario}: {text}" + (f" ({detail})" if detail else ""), flush=True)
+
+    def check(self, text, holds, detail=""):
+        self.passed += bool(holds)
+        self.failed += not holds
+        self.line("ok" if holds else "FAIL", text, detail)
+
+    def finished(self, get, file, timeout, name=None):
+        """A download has ended well: the file that the origin has, whole, alone, under its name."""
+        status = get.finish(timeout)
+        done = get.last("completed") or {}
+        if status or not done:
+            raise Failed(f"it ends with {status}{get.last_words()}")
+        path = f"{get.lab.downloads(get.host)}/{name or file + '.bin'}"
+        there = sorted(os.listdir(os.path.dirname(path))) if os.path.isdir(
+            os.path.dirname(path)) else []
+        expected, found = get.lab.sums[file + ".bin"], os.path.isfile(path) and digest(path)
+        self.check("the file is the origin's", found == expected,
+                   "" if found == expected else f"found {found} in {there}")
+        said = done.get("bytes"), done.get("sha256")
+        self.check("what it says of the file is true", said[0] == size_of(file) and
+                   said[1] in (None, expected), f"{said[0]:,} bytes, {done.get('verification')}")
+        self.check("nothing else is left", there == [os.path.basename(path)], ", ".join(there))
+        return done
+
+    def skip(self, name, reason):
+        self.scenario = name
+        self.skipped += 1
+        self.line("skip", "not run", reason)
+
+    def run(self, name, scenario):
+        """Run one scenario to its end, whatever that is."""
+        self.scenario = name
+        try:
+            scenario(self)
+        except Skipped as reason:
+            self.skip(name, reason)
+        except (Failed, subprocess.TimeoutExpired) as error:
+            self.failed += 1
+            self.line("FAIL", str(error), "")
+
+    def conclude(self):
+        print(f"campus: {self.passed} passed, {self.failed} failed, {self.skipped} skipped")
+        return 1 if self.failed or not self.passed else 0
+
+
+def stop_cleanly():
+    """Let SIGTERM end this program by way of every `with`."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
