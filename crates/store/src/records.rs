@@ -205,7 +205,6 @@ mod tests {
             }],
             active_ms: 900,
             kept_bytes: 0,
-            kept_bytes: 0,
         }
     }
 
