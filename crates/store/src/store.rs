@@ -124,7 +124,8 @@ impl Store {
     }
 
     /// Brings what was applied to the disk: it survives a power cut from here on. Renews the
-    /// last-good copy where it lacks something.
+    /// last-good copy where it lacks something, unless the last one took long and was just now: then
+    /// a later call does, or the closing.
     pub fn flush(&self) -> Result<(), StoreError> {
         self.db.flush_to_disk()?;
         let mut copy = self.copy_state();
