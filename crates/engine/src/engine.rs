@@ -13,6 +13,7 @@ use manyhands_origin::{Options, Origins};
 use manyhands_store::{Locked, Opened, ProfileLock, Store};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
+use ts_rs::TS;
 
 use crate::control;
 use crate::present::Presenter;
@@ -63,8 +64,9 @@ impl WeakEngine {
 }
 
 /// What a person wants to download.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase", default)]
+#[ts(export)]
 pub struct NewDownload {
     /// As it was typed or pasted.
     pub url: String,

@@ -107,7 +107,7 @@ impl Presenter {
             }
             matching += 1;
         }
-        let details = query.selected.and_then(|id| self.details(core, DownloadId(id)));
+        let details = query.selected.and_then(|id| self.details(core, DownloadId(id), now));
         View { revision: core.revision(), counts, bytes_per_s, matching, rows, details }
     }
 
@@ -117,7 +117,7 @@ impl Presenter {
         Some(row(core, core.record(id)?, &core.state(id)?, now))
     }
 
-    fn details(&self, core: &Core, id: DownloadId) -> Option<DownloadDetails> {
+    fn details(&self, core: &Core, id: DownloadId, now: Now) -> Option<DownloadDetails> {
         let record = core.record(id)?;
         let past = self.past.get(&id);
         let geometry = length(record).map(Geometry::new);
@@ -139,6 +139,7 @@ impl Presenter {
         let (cell_sources, cell_percent) = cells.iter().map(share).unzip();
         Some(DownloadDetails {
             id: id.0,
+            row: self.row(core, id, now)?,
             piece_bytes: geometry.map_or(0, Geometry::piece_bytes),
             pieces: geometry.map_or(0, Geometry::count),
             cell_sources,

@@ -182,6 +182,8 @@ pub enum VerificationView {
 pub struct DownloadDetails {
     #[ts(type = "number")]
     pub id: u64,
+    /// The selected download itself: it may be none of the rows that were asked for.
+    pub row: DownloadRow,
     /// Bytes a piece; 0 while the length is unknown.
     #[ts(type = "number")]
     pub piece_bytes: u64,
