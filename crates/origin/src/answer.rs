@@ -7,6 +7,7 @@ use manyhands_core::Accepted;
 use url::Url;
 
 use crate::error::FetchError;
+use crate::ftp::FtpBody;
 use crate::trouble;
 
 /// An answer whose bytes may be written.
@@ -40,6 +41,7 @@ pub struct Body {
 #[derive(Debug)]
 pub(crate) enum Stream {
     Http(Box<reqwest::Response>),
+    Ftp(Box<FtpBody>),
     /// Nothing comes any more.
     Ended,
 }
@@ -101,32 +103,40 @@ impl Body {
     }
 
     async fn next_of_stream(&mut self) -> Result<Option<Bytes>, FetchError> {
-        match &mut self.stream {
-            Stream::Ended => Ok(None),
-            Stream::Http(response) => loop {
-                match tokio::time::timeout(self.idle_timeout, response.chunk()).await {
-                    Ok(Ok(Some(bytes))) if bytes.is_empty() => {}
-                    Ok(Ok(bytes)) => return Ok(bytes),
-                    Ok(Err(error)) => {
-                        return Err(trouble::of_body(&self.host, self.received_bytes, error));
-                    }
-                    Err(_) => {
-                        return Err(FetchError::Stalled {
-                            host: self.host.clone(),
-                            received_bytes: self.received_bytes,
-                            after: self.idle_timeout,
-                        });
-                    }
+        let (host, received_bytes) = (&self.host, self.received_bytes);
+        loop {
+            let next = async {
+                match &mut self.stream {
+                    Stream::Ended => Ok(None),
+                    Stream::Http(response) => response
+                        .chunk()
+                        .await
+                        .map_err(|error| trouble::of_http_body(host, received_bytes, error)),
+                    Stream::Ftp(body) => body
+                        .next()
+                        .await
+                        .map_err(|error| trouble::of_ftp_body(host, received_bytes, error)),
                 }
-            },
+            };
+            match tokio::time::timeout(self.idle_timeout, next).await {
+                Ok(Ok(Some(bytes))) if bytes.is_empty() => {}
+                Ok(next) => return next,
+                Err(_) => {
+                    if let Stream::Ftp(body) = &mut self.stream {
+                        body.abandon();
+                    }
+                    let (host, after) = (host.clone(), self.idle_timeout);
+                    return Err(FetchError::Stalled { host, received_bytes, after });
+                }
+            }
         }
     }
 
     /// All bytes are here. Lets a body that ends in order end, so that its connection can be used again; anything else
     /// closes it.
     async fn finish(&mut self) {
-        if let Stream::Http(response) = &mut self.stream {
-            let _ = tokio::time::timeout(END_WAIT, response.chunk()).await;
+        if !matches!(self.stream, Stream::Ended) {
+            let _ = tokio::time::timeout(END_WAIT, self.next_of_stream()).await;
         }
         self.stream = Stream::Ended;
     }

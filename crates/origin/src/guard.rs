@@ -31,7 +31,7 @@ pub struct Refused {
 /// A name that does not lead to an address.
 #[derive(Debug, thiserror::Error)]
 #[error("the name cannot be found")]
-pub(crate) struct NameError(#[source] Option<io::Error>);
+pub(crate) struct NameError(#[source] pub(crate) Option<io::Error>);
 
 pub(crate) type OptionalGuard = Option<Arc<dyn AddressGuard>>;
 

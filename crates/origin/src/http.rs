@@ -31,8 +31,18 @@ const MAX_SHOWN_HEADER: usize = 256;
 pub(crate) struct Http {
     client: Client,
     guard: OptionalGuard,
+    /// Everything goes through a proxy that was named to us.
+    proxied: bool,
     head_timeout: Duration,
     idle_timeout: Duration,
+}
+
+/// Where redirects ended.
+#[derive(Debug)]
+pub(crate) enum Found {
+    Answer(Box<Answer>),
+    /// And the hosts on the way there.
+    Ftp(Url, Vec<String>),
 }
 
 impl Http {
@@ -83,18 +93,19 @@ impl Http {
         Ok(Self {
             client,
             guard: options.guard.clone(),
+            proxied: options.guard.is_none() && matches!(options.proxy, ProxyMode::Through(_)),
             head_timeout: options.connect_timeout + options.idle_timeout,
             idle_timeout: options.idle_timeout,
         })
     }
 
-    /// Follows redirects from `url` on to an answer; `hosts` are those that led to `url`.
+    /// Follows redirects from `url` on to an answer, or to where FTP goes on; `hosts` are those that led to `url`.
     pub(crate) async fn fetch(
         &self,
         request: &FetchRequest,
         mut url: Url,
         mut hosts: Vec<String>,
-    ) -> Result<Answer, FetchError> {
+    ) -> Result<Found, FetchError> {
         let mut seen = Vec::new();
         loop {
             let host = host_of(&url);
@@ -110,7 +121,9 @@ impl Http {
                 response = self.get(request, &url, &host, false).await?;
             }
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
-                return self.judge(request, &url, host, hosts, response);
+                return self
+                    .judge(request, &url, host, hosts, response)
+                    .map(|answer| Found::Answer(Box::new(answer)));
             }
             let redirect = |why| FetchError::Redirect { host: host.clone(), why };
             let to = text(response.headers(), header::LOCATION)
@@ -120,6 +133,7 @@ impl Http {
             seen.push(without_user(&url));
             match (url.scheme(), to.scheme()) {
                 ("https", "https") | ("http", "http" | "https") => {}
+                ("http", "ftp") => return Ok(Found::Ftp(to, hosts)),
                 ("https", "http" | "ftp") => return Err(redirect(RedirectError::Downgrade)),
                 _ => return Err(redirect(RedirectError::Scheme)),
             }
@@ -156,7 +170,14 @@ impl Http {
         }
         match tokio::time::timeout(self.head_timeout, get.send()).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(trouble::of_request(host, error)),
+            Ok(Err(error)) => Err(match trouble::of_request(host, error) {
+                // It is not the server that was connected to.
+                FetchError::Connect { host, source, .. } if self.proxied => {
+                    let why = "cannot be reached through the proxy";
+                    FetchError::Connect { host, why, source }
+                }
+                error => error,
+            }),
             Err(_) => Err(FetchError::Stalled {
                 host: host.into(),
                 received_bytes: 0,
@@ -225,7 +246,7 @@ fn range_value(asked: Asked) -> String {
 }
 
 /// The login in `original`, when `url` is on the same server: same host, and same port or the step from http to https.
-fn login(original: &Url, url: &Url) -> Option<(String, Option<String>)> {
+pub(crate) fn login(original: &Url, url: &Url) -> Option<(String, Option<String>)> {
     let port = |url: &Url| url.port_or_known_default();
     let upgraded = (port(original), port(url)) == (Some(80), Some(443));
     if original.host() != url.host()

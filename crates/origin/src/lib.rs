@@ -10,6 +10,7 @@
 mod answer;
 mod disposition;
 mod error;
+mod ftp;
 mod guard;
 mod helper_guard;
 mod http;

@@ -1,18 +1,18 @@
 //! Remembers where redirects led, so that eight connections do not ask the redirecting server eight times.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use url::Url;
 
 /// Original URL → final URL and the hosts on the way.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Moved {
     /// Guards this list alone; the youngest is last.
     ways: Mutex<VecDeque<Way>>,
 }
 
-#[derive(Debug)]
 struct Way {
     from: Url,
     to: Url,
@@ -44,6 +44,13 @@ impl Moved {
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Way>> {
         self.ways.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// URLs may hold secrets.
+impl fmt::Debug for Moved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Moved").field("ways", &self.lock().len()).finish()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The front door: one [`Origins`] for all downloads.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,9 @@ use url::Url;
 
 use crate::answer::Answer;
 use crate::error::FetchError;
+use crate::ftp::Ftp;
 use crate::guard::AddressGuard;
-use crate::http::Http;
+use crate::http::{Found, Http};
 use crate::link;
 use crate::moved::Moved;
 
@@ -18,6 +20,7 @@ use crate::moved::Moved;
 #[derive(Clone, Debug)]
 pub struct Origins {
     http: Http,
+    ftp: Ftp,
     moved: Arc<Moved>,
 }
 
@@ -37,18 +40,18 @@ pub struct Options {
 }
 
 /// Whether requests go through a proxy.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub enum ProxyMode {
-    /// What the environment and the desktop say.
+    /// What the environment and the desktop say, for http and https; FTP goes without.
     #[default]
     System,
     None,
-    /// This one, for every host: `http://user:token@127.0.0.1:8080` or `socks5://…`.
+    /// This one, for every host: `http://user:token@127.0.0.1:8080` or `socks5://…`. FTP is refused then.
     Through(Url),
 }
 
 /// What to fetch.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct FetchRequest {
     /// User info becomes a login for this host alone.
     pub url: Url,
@@ -74,7 +77,7 @@ impl Origins {
     /// # Errors
     /// When an extra certificate, the proxy's URL or the user agent makes no sense.
     pub fn new(options: &Options) -> Result<Self, Failure> {
-        Ok(Self { http: Http::new(options)?, moved: Arc::default() })
+        Ok(Self { http: Http::new(options)?, ftp: Ftp::new(options), moved: Arc::default() })
     }
 
     /// Asks for the bytes and waits for the head of the answer. One request on a TCP connection that no other answer
@@ -87,7 +90,7 @@ impl Origins {
     /// [`FetchError::retry`] says what can be done. No byte of the answer may be written then.
     pub async fn fetch(&self, request: &FetchRequest) -> Result<Answer, FetchError> {
         if let Some((final_url, hosts)) = self.moved.find(&request.url) {
-            match self.http.fetch(request, final_url, hosts).await {
+            match self.follow(request, final_url, hosts).await {
                 Ok(answer) => return Ok(answer),
                 // Asking again at once is what a busy server asks us not to do.
                 Err(error @ (FetchError::Busy { .. } | FetchError::RangeIgnored { .. })) => {
@@ -97,11 +100,27 @@ impl Origins {
             }
             self.moved.forget(&request.url);
         }
-        let answer = self.http.fetch(request, request.url.clone(), Vec::new()).await?;
+        let answer = self.follow(request, request.url.clone(), Vec::new()).await?;
         if answer.hosts.len() > 1 || link::without_user(&request.url) != answer.final_url {
             self.moved.remember(&request.url, &answer.final_url, &answer.hosts);
         }
         Ok(answer)
+    }
+
+    /// From `url`, to which `hosts` led, to an answer.
+    async fn follow(
+        &self,
+        request: &FetchRequest,
+        url: Url,
+        hosts: Vec<String>,
+    ) -> Result<Answer, FetchError> {
+        if url.scheme() == "ftp" {
+            return self.ftp.fetch(request, &url, hosts).await;
+        }
+        match self.http.fetch(request, url, hosts).await? {
+            Found::Answer(answer) => Ok(*answer),
+            Found::Ftp(url, hosts) => self.ftp.fetch(request, &url, hosts).await,
+        }
     }
 
     /// Reads what a person typed or pasted as a link: trims it, and takes `example.org/file` for
@@ -112,5 +131,27 @@ impl Origins {
     /// [`FailureCode::UnknownScheme`](manyhands_core::FailureCode::UnknownScheme) for links that cannot be downloaded.
     pub fn check_url(text: &str) -> Result<Url, Failure> {
         link::check_url(text)
+    }
+}
+
+impl fmt::Debug for ProxyMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System => f.write_str("System"),
+            Self::None => f.write_str("None"),
+            Self::Through(url) => write!(f, "Through({})", link::host_of(url)),
+        }
+    }
+}
+
+/// Without user info and query, which may be secrets.
+impl fmt::Debug for FetchRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FetchRequest")
+            .field("host", &link::host_of(&self.url))
+            .field("path", &self.url.path())
+            .field("asked", &self.asked)
+            .field("known", &self.known)
+            .finish()
     }
 }

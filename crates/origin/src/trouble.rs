@@ -4,8 +4,9 @@ use std::error::Error;
 use std::io;
 
 use rustls::CertificateError;
+use suppaftp::FtpError;
 
-use crate::error::FetchError;
+use crate::error::{Cause, FetchError};
 use crate::guard::{NameError, Refused};
 
 /// Chains longer than this are a circle.
@@ -27,31 +28,47 @@ pub(crate) fn of_request(host: &str, error: reqwest::Error) -> FetchError {
         return FetchError::Tls { host, why, untrusted, source: Some(error.into()) };
     }
     if error.is_connect() {
-        let why = match find::<io::Error>(&error).map(io::Error::kind) {
+        let kind = match find::<io::Error>(&error).map(io::Error::kind) {
+            _ if error.is_timeout() => io::ErrorKind::TimedOut,
             // Connecting reads nothing: only a handshake can end like this.
             Some(io::ErrorKind::UnexpectedEof) => {
                 let why = "it ended the handshake".to_owned();
                 return FetchError::Tls { host, why, untrusted: false, source: Some(error.into()) };
             }
-            _ if error.is_timeout() => "does not answer",
-            Some(io::ErrorKind::ConnectionRefused) => "refuses the connection",
-            Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => {
-                "cannot be reached from this network"
-            }
-            _ => "cannot be connected to",
+            kind => kind.unwrap_or(io::ErrorKind::Other),
         };
-        return FetchError::Connect { host, why, source: Some(error.into()) };
+        return FetchError::Connect { host, why: connect_why(kind), source: Some(error.into()) };
     }
     if find::<hyper::Error>(&error).is_some_and(hyper::Error::is_parse) || error.is_builder() {
         return FetchError::BadAnswer { host, source: error.into() };
     }
-    FetchError::Interrupted { host, received_bytes: 0, source: Some(error.into()) }
+    interrupted(&host, 0, error)
 }
 
 /// The body ended early, or makes no sense from here on: what came before is good.
-pub(crate) fn of_body(host: &str, received_bytes: u64, error: reqwest::Error) -> FetchError {
-    let source = Some(error.without_url().into());
-    FetchError::Interrupted { host: host.to_owned(), received_bytes, source }
+pub(crate) fn of_http_body(host: &str, received_bytes: u64, error: reqwest::Error) -> FetchError {
+    interrupted(host, received_bytes, error.without_url())
+}
+
+/// The same, for a transfer that the server did not call complete.
+pub(crate) fn of_ftp_body(host: &str, received_bytes: u64, error: FtpError) -> FetchError {
+    interrupted(host, received_bytes, error)
+}
+
+fn interrupted(host: &str, received_bytes: u64, error: impl Into<Cause>) -> FetchError {
+    FetchError::Interrupted { host: host.into(), received_bytes, source: Some(error.into()) }
+}
+
+/// Completes "the host …".
+pub(crate) fn connect_why(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::TimedOut => "does not answer",
+        io::ErrorKind::ConnectionRefused => "refuses the connection",
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            "cannot be reached from this network"
+        }
+        _ => "cannot be connected to",
+    }
 }
 
 /// The first error of type `T` in the chain.

@@ -3,6 +3,7 @@
 
 mod common;
 mod framing;
+mod ftp;
 mod guard;
 mod ranges;
 mod redirects;

@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use manyhands_core::FailureCode;
 use manyhands_faultserver::{Behaviour, FaultServer, Reply, content};
-use manyhands_origin::{FetchError, Options, Origins, Retry};
+use manyhands_origin::{FetchError, Options, Origins, ProxyMode, Retry};
+use url::Url;
 
 use crate::common::*;
 
@@ -171,6 +172,26 @@ async fn a_refused_connection_a_silent_host_and_an_unknown_name_are_told_apart()
 }
 
 #[tokio::test]
+async fn a_proxy_that_is_gone_is_named_as_the_reason_and_not_gone_around() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://user:token@{}/", free.local_addr().unwrap());
+    drop(free);
+    let proxy = ProxyMode::Through(Url::parse(&url).unwrap());
+    assert!(!format!("{proxy:?}").contains("token"));
+    let origins = Origins::new(&Options { proxy, ..options() }).unwrap();
+    let server = FaultServer::start(file());
+    for scheme in ["http", "https"] {
+        let link = format!("{scheme}://{}/file.bin", server.addr());
+        let error = origins.fetch(&request(&link, ALL, None)).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("{} cannot be reached through the proxy", server.addr())
+        );
+    }
+    assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test]
 async fn a_web_page_in_place_of_the_file_is_recognised() {
     let page = Reply::Body("text/html; charset=utf-8".into(), b"<h1>Please log in</h1>".to_vec());
     let server = FaultServer::start(Behaviour { script: vec![page.clone(); 4], ..file() });
@@ -200,6 +221,7 @@ async fn a_login_in_the_link_is_used_and_never_shown() {
     for text in [format!("{error}"), format!("{error:?}"), error.failure().message] {
         assert!(!text.contains("hunter2") && !text.contains("somebody"), "{text}");
     }
+    assert!(!format!("{wrong:?}").contains("hunter2"));
     let broken = request("http://somebody:hunter2@no-such-host.invalid/f?secret=1", ALL, None);
     let error = origins().fetch(&broken).await.unwrap_err();
     let text = format!("{error} {error:?}");
