@@ -1,1 +1,24 @@
+//! Other Manyhands: who they are, where they are, and the protocol between them.
+//!
+//! This crate never decides whether to help or whom to ask, and keeps nothing on disk: the shell gives it a key, a source
+//! of content and answers, and hears facts. Identity is always the key that a TLS handshake has proved; a name or an
+//! address never stands for a device. The protocol is described in `docs/protocol.md`.
 
+mod client;
+mod content;
+mod convert;
+mod identity;
+mod server;
+mod tls;
+
+pub use client::{
+    CallError, ClientWaits, Content, ContentBody, MAX_ADDRESSES, PeerClient, RemotePeer,
+};
+pub use content::{ContentSource, FetchFailure, FetchOrder, Fetched};
+pub use identity::{DeviceIdentity, IdentityError};
+pub use manyhands_wire as wire;
+pub use server::{
+    EndedSession, INCOMING_QUEUE, Incoming, IncomingHelp, Lent, ListenError, PeerServer, Reported,
+    ServerOptions, ServerWaits,
+};
+pub use tls::{HANDSHAKE_TIMEOUT, HandshakeError};

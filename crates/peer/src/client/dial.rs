@@ -1,0 +1,94 @@
+//! To one device over its addresses: the first connection that proves the id wins.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use manyhands_core::PeerId;
+use rustls::ClientConfig;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_rustls::TlsStream;
+
+use super::{CallError, ClientWaits};
+use crate::tls::{self, Dialer, Expect, HandshakeError};
+
+/// Whom to dial, and how patiently.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// A key that TLS cannot use was refused when it was made; here it would only mean that nobody can be reached.
+    config: Option<Arc<ClientConfig>>,
+    waits: ClientWaits,
+}
+
+pub(super) struct Dialed {
+    pub(super) stream: TlsStream<TcpStream>,
+    pub(super) peer: PeerId,
+    pub(super) address: SocketAddr,
+}
+
+impl Target {
+    pub(super) fn new(dialer: &Dialer, expect: Expect, waits: ClientWaits) -> Self {
+        Self { config: dialer.config(expect).ok(), waits }
+    }
+
+    /// Tries the addresses in turn, the next one beside those that do not answer (happy eyeballs, RFC 8305). A device that
+    /// answers at a wrong address does not stop the others from being tried.
+    pub(super) async fn dial(&self, addresses: &[SocketAddr]) -> Result<Dialed, CallError> {
+        let config = self.config.as_ref().ok_or_else(|| nobody("the device key does not work"))?;
+        let (mut waiting, mut tries) = (addresses.iter().copied(), FuturesUnordered::new());
+        let mut failure = nobody("no address of it is known");
+        let mut next_try = Instant::now();
+        let deadline = next_try + self.waits.dial;
+        let mut more = true;
+        loop {
+            if more && (tries.is_empty() || Instant::now() >= next_try) {
+                match waiting.next() {
+                    Some(address) => tries.push(self.one(address, config.clone())),
+                    None => more = false,
+                }
+                next_try = Instant::now() + self.waits.stagger;
+            }
+            if tries.is_empty() {
+                if more {
+                    continue;
+                }
+                return Err(failure);
+            }
+            tokio::select! {
+                Some(result) = tries.next() => match result {
+                    Ok(dialed) => return Ok(dialed),
+                    Err(HandshakeError::WrongDevice { found }) => {
+                        failure = CallError::WrongDevice { found };
+                    }
+                    Err(error) => {
+                        if !matches!(failure, CallError::WrongDevice { .. }) {
+                            failure = CallError::Unreachable(error);
+                        }
+                    }
+                },
+                () = sleep_until(next_try), if more => {}
+                () = sleep_until(deadline) => return Err(failure),
+            }
+        }
+    }
+
+    async fn one(
+        &self,
+        address: SocketAddr,
+        config: Arc<ClientConfig>,
+    ) -> Result<Dialed, HandshakeError> {
+        let stream = timeout(self.waits.connect, TcpStream::connect(address)).await;
+        let stream = stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        let stream = stream.map_err(HandshakeError::Failed)?;
+        stream.set_nodelay(true).map_err(HandshakeError::Failed)?;
+        let (stream, peer) = tls::connect(stream, config).await?;
+        Ok(Dialed { stream, peer, address })
+    }
+}
+
+fn nobody(why: &'static str) -> CallError {
+    CallError::Unreachable(HandshakeError::Failed(io::Error::other(why)))
+}

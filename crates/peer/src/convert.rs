@@ -1,0 +1,82 @@
+//! Between the words of the wire and those of the core.
+
+use manyhands_core::{EntityTag, HelpAnswer, HelpDecline, HelpEnd, HelpId, Identity, Validator};
+use manyhands_wire::{
+    DeclineReason, EndReason, HelpState, RequestId, Source, SourceValidator, Text,
+};
+
+pub(crate) fn help_id(id: RequestId) -> HelpId {
+    HelpId(id.0)
+}
+
+pub(crate) fn request_id(id: HelpId) -> RequestId {
+    RequestId(id.0)
+}
+
+/// The state that an answer leads to.
+pub(crate) fn state_of(answer: HelpAnswer) -> HelpState {
+    match answer {
+        HelpAnswer::Accept { budget_bytes } => HelpState::Accepted { budget_bytes },
+        HelpAnswer::Expire => HelpState::Expired,
+        HelpAnswer::Decline(reason) => HelpState::Declined {
+            reason: match reason {
+                HelpDecline::No => DeclineReason::No,
+                HelpDecline::NotLending => DeclineReason::NotLending,
+                HelpDecline::TooMany => DeclineReason::TooMany,
+            },
+        },
+    }
+}
+
+/// The answer that a state stands for; `None` while there is none, or once the session is over.
+pub(crate) fn answer_of(state: &HelpState) -> Option<HelpAnswer> {
+    match state {
+        HelpState::Accepted { budget_bytes } => {
+            Some(HelpAnswer::Accept { budget_bytes: *budget_bytes })
+        }
+        HelpState::Expired => Some(HelpAnswer::Expire),
+        HelpState::Declined { reason } => Some(HelpAnswer::Decline(match reason {
+            DeclineReason::No => HelpDecline::No,
+            DeclineReason::NotLending => HelpDecline::NotLending,
+            DeclineReason::TooMany => HelpDecline::TooMany,
+        })),
+        HelpState::Pending { .. } | HelpState::Withdrawn | HelpState::Ended(_) => None,
+    }
+}
+
+macro_rules! same_words {
+    ($($word:ident),*) => {
+        pub(crate) fn end_reason(end: HelpEnd) -> EndReason {
+            match end { $(HelpEnd::$word => EndReason::$word),* }
+        }
+
+        pub(crate) fn help_end(reason: EndReason) -> HelpEnd {
+            match reason { $(EndReason::$word => HelpEnd::$word),* }
+        }
+    };
+}
+
+same_words!(Completed, Cancelled, NoGain, Mismatch, Budget, Stopped, Lost, Other);
+
+pub(crate) fn identity_of(source: &Source) -> Identity {
+    let validator = source.validator();
+    Identity {
+        length: source.length(),
+        validator: Validator {
+            etag: validator.etag.as_ref().and_then(|etag| EntityTag::parse(etag.as_str())),
+            last_modified_unix_s: validator.last_modified_unix_s,
+        },
+    }
+}
+
+pub(crate) fn source_validator(validator: &Validator) -> SourceValidator {
+    SourceValidator {
+        etag: validator.etag.as_ref().and_then(|etag| Text::new(etag_text(etag)).ok()),
+        last_modified_unix_s: validator.last_modified_unix_s,
+    }
+}
+
+/// As in the header.
+pub(crate) fn etag_text(etag: &EntityTag) -> String {
+    format!("{}{}", if etag.weak { "W/" } else { "" }, etag.opaque)
+}

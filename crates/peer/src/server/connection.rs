@@ -1,0 +1,219 @@
+//! From a TCP connection to authenticated requests.
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use manyhands_core::PeerId;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+use tracing::{debug, trace, warn};
+
+use super::admission::Admitted;
+use super::{ACCEPT_PAUSE, Shared, routes};
+use crate::tls::{self, HandshakeError};
+
+/// The head of a request has at most so many bytes; more is answered 431.
+pub(crate) const MAX_HEAD_BYTES: usize = 16 * 1024;
+/// … and so many header fields.
+const MAX_HEADERS: usize = 64;
+
+/// Who sent a request; put beside each one.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    /// Proved by its key.
+    pub(crate) id: PeerId,
+    pub(crate) address: IpAddr,
+    /// Ends this connection at once.
+    pub(crate) kill: CancellationToken,
+}
+
+/// Accepts connections until it is dropped.
+pub(crate) async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, shared: Arc<Shared>) {
+    loop {
+        let (stream, from) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        // Without this the connection is closed here: answering would cost more than asking.
+        if let Some(admitted) = shared.admission.handshake(address_of(from)) {
+            let serving = one(stream, tls.clone(), shared.clone(), admitted);
+            shared.tasks.spawn(serving);
+        }
+    }
+}
+
+/// On a socket for both families IPv4 addresses come in their mapped form; they are the same devices.
+fn address_of(from: SocketAddr) -> IpAddr {
+    from.ip().to_canonical()
+}
+
+async fn one(stream: TcpStream, tls: Arc<ServerConfig>, shared: Arc<Shared>, admitted: Admitted) {
+    let kill = admitted.kill().clone();
+    let talk = async {
+        // Nagle's algorithm would hold back the last part of each answer.
+        stream.set_nodelay(true).ok();
+        let (stream, id) = match tls::accept(stream, tls).await {
+            Ok(proved) => proved,
+            Err(HandshakeError::WrongDevice { found }) => {
+                return debug!(peer = %found.short(), "turned a blocked device away");
+            }
+            Err(error) => return debug!(address = %admitted.address(), %error, "no handshake"),
+        };
+        if !admitted.proved(id) {
+            return debug!(peer = %id.short(), "too many connections");
+        }
+        let caller = Caller { id, address: admitted.address(), kill: kill.clone() };
+        let stream = WriteDeadline::new(stream, shared.waits.write);
+        if let Err(error) = http(stream, caller, &shared).await {
+            trace!(peer = %id.short(), %error, "connection closed");
+        }
+    };
+    kill.run_until_cancelled(talk).await;
+}
+
+async fn http<S>(stream: S, caller: Caller, shared: &Arc<Shared>) -> hyper::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let router = routes::router(shared.clone());
+    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(caller.clone());
+        router.clone().oneshot(request.map(axum::body::Body::new))
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(shared.waits.head)
+        .max_header_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_HEADERS)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        done = connection.as_mut() => done,
+        () = shared.stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    }
+}
+
+/// A stream on which no write may wait for longer than `patience`: who takes no byte for so long is gone, or wants to
+/// hold the connection open for nothing.
+#[derive(Debug)]
+struct WriteDeadline<S> {
+    inner: S,
+    patience: Duration,
+    deadline: Pin<Box<Sleep>>,
+    waiting: bool,
+}
+
+impl<S> WriteDeadline<S> {
+    fn new(inner: S, patience: Duration) -> Self {
+        Self { inner, patience, deadline: Box::pin(tokio::time::sleep(patience)), waiting: false }
+    }
+
+    fn check<T>(
+        &mut self,
+        result: Poll<io::Result<T>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if result.is_ready() {
+            self.waiting = false;
+            return result;
+        }
+        if !self.waiting {
+            self.waiting = true;
+            self.deadline.as_mut().reset(Instant::now() + self.patience);
+        }
+        ready!(self.deadline.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for WriteDeadline<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteDeadline<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.inner).poll_write(cx, data);
+        self.check(result, cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.inner).poll_write_vectored(cx, data);
+        self.check(result, cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = Pin::new(&mut self.inner).poll_flush(cx);
+        self.check(result, cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = Pin::new(&mut self.inner).poll_shutdown(cx);
+        self.check(result, cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_no_byte_is_given_up_and_who_takes_some_is_not() {
+        let (near, mut far) = tokio::io::duplex(8);
+        let mut stream = WriteDeadline::new(near, Duration::from_secs(60));
+        let began = Instant::now();
+        let error = stream.write_all(&[0; 100]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(began.elapsed(), Duration::from_secs(60));
+
+        let (near, slow) = tokio::io::duplex(8);
+        let mut stream = WriteDeadline::new(near, Duration::from_secs(60));
+        let reader = tokio::spawn(async move {
+            let (mut slow, mut buffer) = (slow, [0; 8]);
+            for _ in 0..10 {
+                tokio::time::sleep(Duration::from_secs(59)).await;
+                tokio::io::AsyncReadExt::read(&mut slow, &mut buffer).await.unwrap();
+            }
+        });
+        stream.write_all(&[0; 80]).await.unwrap();
+        reader.await.unwrap();
+        far.shutdown().await.unwrap();
+    }
+}
