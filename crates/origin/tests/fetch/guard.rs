@@ -98,8 +98,9 @@ async fn with_a_guard_no_proxy_connects_for_it() {
     assert_eq!(outcome(&free, &anywhere, 7).await, "0..100000");
     assert_eq!(proxy.requests()[0].path, "http://192.0.2.1/file.bin");
 
-    let refusing = Options { proxy: through, ..guarded(HelperGuard::default()) };
-    let refused = request("http://127.0.0.3/file.bin", ALL, None);
-    assert_eq!(outcome(&Origins::new(&refusing).unwrap(), &refused, 7).await, "AddressRefused");
-    assert_eq!(proxy.connections(), 1);
+    let allowed = FaultServer::listen("127.0.0.2:0".parse().unwrap(), file()).unwrap();
+    let guarded = Options { proxy: through, ..guarded(Only(allowed.addr().ip())) };
+    let direct = request(&allowed.url("/file.bin"), ALL, None);
+    assert_eq!(outcome(&Origins::new(&guarded).unwrap(), &direct, 7).await, "0..100000");
+    assert_eq!((allowed.connections(), proxy.connections()), (1, 1));
 }

@@ -101,6 +101,14 @@ async fn a_login_stays_on_its_host() {
     assert!(server.requests().iter().all(|r| r.header("authorization").is_some()));
     assert!(other.requests().iter().all(|r| r.header("authorization").is_none()));
     assert_eq!(other.requests().len(), 2);
+
+    // Another name is another host, even for the same server.
+    let renamed = server.url("/file.bin").replace("127.0.0.1", "localhost");
+    let login = Some(("me".to_owned(), "secret".to_owned()));
+    let paths = paths([("/renamed", Reply::to(renamed))]);
+    server.set(Behaviour { login, paths, ..file() });
+    let renamed = request(&url("/renamed"), ALL, None);
+    assert_eq!(outcome(&origins(), &renamed, 7).await, "Denied");
 }
 
 #[tokio::test]
