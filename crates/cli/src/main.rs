@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_env_filter(tracing_subscriber::EnvFilter::new(&arguments.global.log))
+        .with_env_filter(log_filter(&arguments.global.log))
         .init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -38,4 +38,10 @@ fn main() -> ExitCode {
         }
     });
     code.into()
+}
+
+/// A bare level is meant for our own parts; those of others speak up when something is wrong.
+fn log_filter(level: &str) -> tracing_subscriber::EnvFilter {
+    let others = if level.contains(['=', ',']) { "" } else { ",sled=warn,hyper=warn,reqwest=warn" };
+    tracing_subscriber::EnvFilter::new(format!("{level}{others}"))
 }

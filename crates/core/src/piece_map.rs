@@ -82,6 +82,16 @@ impl PieceMap {
         self.written.len()
     }
 
+    /// Bytes that this source brought and that are written.
+    #[must_use]
+    pub fn bytes_of(&self, source: SourceId) -> u64 {
+        self.runs
+            .iter()
+            .filter(|(_, (_, who))| *who == source)
+            .map(|(start, (end, _))| end - start)
+            .sum()
+    }
+
     #[must_use]
     pub fn written(&self) -> &RangeSet {
         &self.written

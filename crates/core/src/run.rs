@@ -98,6 +98,8 @@ pub(crate) struct Run {
     phase: Phase,
     pub map: PieceMap,
     pub transfer: Transfer,
+    /// The part file is being opened or made: it must be known before it can be closed.
+    awaiting_part: bool,
     /// The first answer, until the part file is made.
     accepted: Option<Accepted>,
     digest: Option<Sha256Digest>,
@@ -122,6 +124,7 @@ impl Run {
             phase: Phase::Opening,
             map: PieceMap::default(),
             transfer: Transfer::default(),
+            awaiting_part: false,
             accepted: None,
             digest: None,
             last_byte: at,
@@ -148,6 +151,7 @@ impl Run {
         match record.found.clone() {
             Some(found) => {
                 let dir = record.spec.dir.clone();
+                run.awaiting_part = true;
                 shared.effects.push_back(Effect::OpenPart { download: record.id, dir, found });
             }
             None => run.ask_first(record, now, shared),
@@ -198,14 +202,11 @@ impl Run {
             // The file is being put in its place: that is over sooner than it could be undone.
             return;
         }
-        let late = self.is_finishing();
         self.phase = Phase::Closing(after);
         for order in self.transfer.stop_all() {
             self.carry_out(record, order, shared);
         }
-        if late || !self.transfer.has_leases() {
-            self.close_part(record, shared);
-        }
+        self.close_part_if_last(record, shared);
     }
 
     /// Somebody wants it to go on although it is being closed: then it does, once it is closed.
@@ -215,7 +216,11 @@ impl Run {
         }
     }
 
-    fn close_part(&self, record: &DownloadRecord, shared: &mut Shared) {
+    /// Closes the part file once nothing uses it any more.
+    fn close_part_if_last(&self, record: &DownloadRecord, shared: &mut Shared) {
+        if self.transfer.has_leases() || self.awaiting_part {
+            return;
+        }
         let discard = matches!(&self.phase, Phase::Closing(After::Remove));
         shared.effects.push_back(Effect::ClosePart { download: record.id, discard });
     }
@@ -228,6 +233,19 @@ impl Run {
         now: Now,
         shared: &mut Shared,
     ) -> Outcome {
+        if let Input::PartOpened { .. }
+        | Input::PartMissing { .. }
+        | Input::PartCreated { .. }
+        | Input::PartFailed { .. } = &input
+            && std::mem::take(&mut self.awaiting_part)
+            && self.is_closing()
+        {
+            if let Input::PartCreated { name, part_name, .. } = input {
+                self.part_created(record, name, part_name, shared);
+            }
+            self.close_part_if_last(record, shared);
+            return Outcome::Running;
+        }
         match input {
             Input::Tick => {}
             Input::PartOpened { chunks, .. } => self.opened(record, &chunks, now, shared),
@@ -319,6 +337,10 @@ impl Run {
         match found.identity.length.filter(|_| found.ranges) {
             Some(length) => {
                 self.map = PieceMap::restore(chunks, &shared.boot_id);
+                // After a crash the map may know of more than the count that was stored before it.
+                for source in &mut record.sources {
+                    source.received_bytes = source.received_bytes.max(self.map.bytes_of(source.id));
+                }
                 let missing = self.map.written().gaps(ByteRange::from_len(0, length));
                 self.transfer = Transfer::ranged(missing);
             }
@@ -360,6 +382,7 @@ impl Run {
                     name,
                     length: accepted.identity.length,
                 });
+                self.awaiting_part = true;
                 self.phase = Phase::Naming { lease };
                 self.accepted = Some(accepted);
             }
@@ -445,10 +468,7 @@ impl Run {
         };
         count_received(record, id, dropped_bytes);
         if self.is_closing() {
-            if !self.transfer.has_leases() {
-                self.close_part(record, shared);
-            }
-            return;
+            return self.close_part_if_last(record, shared);
         }
         let whole = self.transfer.is_whole();
         match end {

@@ -8,13 +8,13 @@ use crate::meter::Meter;
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
 /// A number of connections is judged by the throughput of so long …
-const TRIAL: Duration = Duration::from_millis(1200);
+const TRIAL: Duration = Duration::from_millis(800);
 /// … after so long for the new ones to get going.
-const WARM_UP: Duration = Duration::from_millis(400);
+const WARM_UP: Duration = Duration::from_millis(200);
 /// Twice the connections pay when the throughput grows by this factor.
-const PAYS: f64 = 1.15;
+const PAYS: f64 = 1.2;
 /// No more connections for what would be over sooner than this anyway.
-const WORTH_GROWING: Duration = Duration::from_secs(3);
+const WORTH_GROWING: Duration = Duration::from_secs(2);
 /// Assumed time from a request to its first byte before one was seen.
 const DEFAULT_LATENCY: Duration = Duration::from_millis(50);
 

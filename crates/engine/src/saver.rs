@@ -1,6 +1,5 @@
 //! The thread that stores. Orders are carried out in their order; those that wait are stored together.
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -29,18 +28,22 @@ enum SaveOrder {
         download: DownloadId,
         answer: oneshot::Sender<Vec<MapChunk>>,
     },
-    /// Everything before is on the disk when this is answered.
-    Flush {
+    /// Everything before is on the disk and the store is closed when this is answered.
+    End {
         answer: oneshot::Sender<()>,
     },
 }
 
 impl Saver {
-    pub fn start(store: Arc<Store>, facts: Facts) -> std::io::Result<Self> {
+    pub fn start(store: Store, facts: Facts) -> std::io::Result<Self> {
         let (orders, received) = channel();
-        std::thread::Builder::new()
-            .name("manyhands-saver".into())
-            .spawn(move || run(&received, &store, &facts))?;
+        std::thread::Builder::new().name("manyhands-saver".into()).spawn(move || {
+            let answer = run(&received, &store, &facts);
+            drop(store);
+            if let Some(answer) = answer {
+                let _ = answer.send(());
+            }
+        })?;
         Ok(Self(orders))
     }
 
@@ -56,15 +59,20 @@ impl Saver {
         loaded.await.unwrap_or_default()
     }
 
-    /// Waits until everything that was ordered before is on the disk.
-    pub async fn flush(&self) {
+    /// Waits until everything that was ordered before is on the disk and the store is closed. Orders after this are lost.
+    pub async fn end(&self) {
         let (answer, done) = oneshot::channel();
-        let _ = self.0.send(SaveOrder::Flush { answer });
+        let _ = self.0.send(SaveOrder::End { answer });
         let _ = done.await;
     }
 }
 
-fn run(received: &Receiver<SaveOrder>, store: &Store, facts: &Facts) {
+/// Returns who waits for the end.
+fn run(
+    received: &Receiver<SaveOrder>,
+    store: &Store,
+    facts: &Facts,
+) -> Option<oneshot::Sender<()>> {
     let mut flushed = Instant::now();
     let mut unflushed = false;
     loop {
@@ -95,7 +103,7 @@ fn run(received: &Receiver<SaveOrder>, store: &Store, facts: &Facts) {
             save(store, facts, &ops, &tell);
             unflushed = true;
         }
-        let flush_wanted = matches!(after, Some(SaveOrder::Flush { .. }));
+        let flush_wanted = matches!(after, Some(SaveOrder::End { .. }));
         if unflushed && (flush_wanted || flushed.elapsed() >= FLUSH_EVERY) {
             if let Err(error) = store.flush() {
                 tracing::error!(%error, "the list of downloads could not be brought to the disk");
@@ -111,15 +119,14 @@ fn run(received: &Receiver<SaveOrder>, store: &Store, facts: &Facts) {
                 });
                 let _ = answer.send(chunks);
             }
-            Some(SaveOrder::Flush { answer }) => {
-                let _ = answer.send(());
-            }
+            Some(SaveOrder::End { answer }) => return Some(answer),
             Some(SaveOrder::Apply { .. }) | None => {}
         }
     }
     if let Err(error) = store.flush() {
         tracing::error!(%error, "the list of downloads could not be brought to the disk");
     }
+    None
 }
 
 fn save(store: &Store, facts: &Facts, ops: &[Op], tell: &[DownloadId]) {

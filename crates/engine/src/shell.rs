@@ -215,7 +215,7 @@ impl Shell {
         // The saver tells what it has stored: somebody must go on listening, or it would wait for ever.
         let listening = async { while facts.recv().await.is_some() {} };
         tokio::select! {
-            () = self.saver.flush() => {}
+            () = self.saver.end() => {}
             () = listening => {}
             () = tokio::time::sleep(SHUTDOWN_WAIT) => tracing::warn!("the state could not be stored in time"),
         }
