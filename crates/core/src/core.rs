@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use crate::help::AskState;
 use crate::io::{Effect, Input, Now};
 use crate::run::{After, Outcome, Run, Shared};
 use crate::{
-    DownloadId, DownloadRecord, DownloadSpec, Failure, FailureCode, LeaseId, Life, PieceMap,
-    SourceId,
+    DownloadId, DownloadRecord, DownloadSpec, Failure, FailureCode, LeaseId, Life, PeerId,
+    PieceMap, SourceId,
 };
 
 /// How often time is told while something runs.
@@ -44,6 +45,8 @@ pub enum CoreError {
     Unknown,
     #[error("the download is finished")]
     Finished,
+    #[error("the download does not run")]
+    NotRunning,
 }
 
 /// What a download does right now.
@@ -143,7 +146,7 @@ impl Core {
         let download = downloads.get_mut(&id).ok_or(CoreError::Unknown)?;
         match (&mut download.run, &download.record.life) {
             (_, Life::Completed { .. }) => return Err(CoreError::Finished),
-            (Some(run), _) => run.close(&mut download.record, After::Pause, shared),
+            (Some(run), _) => run.close(&mut download.record, After::Pause, now, shared),
             (None, Life::Queued) => {
                 download.record.life = Life::Paused;
                 let record = download.record.clone();
@@ -213,7 +216,7 @@ impl Core {
         let Self { downloads, shared, .. } = self;
         let download = downloads.get_mut(&id).ok_or(CoreError::Unknown)?;
         match &mut download.run {
-            Some(run) => run.close(&mut download.record, After::Remove, shared),
+            Some(run) => run.close(&mut download.record, After::Remove, now, shared),
             None => {
                 if let (Some(found), false) =
                     (&download.record.found, matches!(download.record.life, Life::Completed { .. }))
@@ -229,6 +232,34 @@ impl Core {
         Ok(())
     }
 
+    /// Asks these peers, by id and name, to help with a download that runs, as soon as it is known what for. Who was asked
+    /// already is not asked again.
+    ///
+    /// # Errors
+    /// [`CoreError`]: it does not run.
+    pub fn ask_help(
+        &mut self,
+        id: DownloadId,
+        peers: Vec<(PeerId, String)>,
+        now: Now,
+    ) -> Result<(), CoreError> {
+        let download = self.downloads.get_mut(&id).ok_or(CoreError::Unknown)?;
+        let run = download.run.as_mut().ok_or(CoreError::NotRunning)?;
+        for (peer, name) in peers {
+            run.helping.wish(peer, name);
+        }
+        self.handle_one(id, Input::Tick, now);
+        Ok(())
+    }
+
+    /// The peers that this download has asked.
+    #[must_use]
+    pub fn help(&self, id: DownloadId) -> Vec<(PeerId, String, AskState)> {
+        let run = self.downloads.get(&id).and_then(|download| download.run.as_ref());
+        let states = run.iter().flat_map(|run| run.helping.states());
+        states.map(|(peer, name, state)| (peer, name.to_owned(), state)).collect()
+    }
+
     /// Stops everything so that it goes on at the next start; [`Core::is_idle`] tells when that is done.
     pub fn shut_down(&mut self, now: Now) {
         self.now = now.monotonic;
@@ -236,7 +267,7 @@ impl Core {
         let Self { downloads, shared, .. } = self;
         for download in downloads.values_mut() {
             if let Some(run) = &mut download.run {
-                run.close(&mut download.record, After::Queue, shared);
+                run.close(&mut download.record, After::Queue, now, shared);
             }
         }
         self.revision += 1;
@@ -413,6 +444,9 @@ fn download_of(input: &Input, leases: &BTreeMap<LeaseId, DownloadId>) -> Option<
         | Input::Synced { download }
         | Input::Persisted { download }
         | Input::Digested { download, .. }
+        | Input::HelpAnswered { download, .. }
+        | Input::HelperLost { download, .. }
+        | Input::HelpEnded { download, .. }
         | Input::Finished { download, .. } => Some(*download),
         Input::Answered { lease, .. }
         | Input::Progress { lease, .. }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use url::Url;
 
 use crate::{
-    Accepted, Asked, ByteRange, DownloadId, DownloadRecord, Failure, Found, Identity, LeaseId,
-    MapChunk, Sha256Digest, SourceId,
+    Accepted, Asked, ByteRange, DownloadId, DownloadRecord, Failure, Found, HelpAnswer, HelpEnd,
+    Identity, LeaseId, MapChunk, PeerId, Sha256Digest, SourceId,
 };
 
 /// The time, as the shell reads it. Both go with every call: nothing in the core reads a clock.
@@ -55,6 +55,8 @@ pub enum Input {
         lease: LeaseId,
         accepted: Accepted,
         suggested_name: Option<String>,
+        /// Where the bytes come from, after all redirects.
+        final_url: Url,
     },
     /// Bytes of a lease have come, up to the offset `up_to`; told at most ten times a second and lease.
     Progress {
@@ -89,6 +91,23 @@ pub enum Input {
     Digested {
         download: DownloadId,
         digest: Sha256Digest,
+    },
+    /// A peer has answered [`Effect::AskHelp`].
+    HelpAnswered {
+        download: DownloadId,
+        peer: PeerId,
+        answer: HelpAnswer,
+    },
+    /// A peer cannot be reached any more.
+    HelperLost {
+        download: DownloadId,
+        peer: PeerId,
+    },
+    /// A helper has ended the session.
+    HelpEnded {
+        download: DownloadId,
+        peer: PeerId,
+        reason: HelpEnd,
     },
     /// [`Effect::Finish`] is done; the file lies here.
     Finished {
@@ -127,6 +146,16 @@ pub enum FetchTrouble {
     Fatal,
 }
 
+/// What a peer is asked to help with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HelpOffer {
+    pub url: Url,
+    /// Where the redirects lead.
+    pub final_url: Url,
+    pub file_name: String,
+    pub identity: Identity,
+}
+
 /// An order to the shell.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
@@ -148,11 +177,31 @@ pub enum Effect {
         download: DownloadId,
         discard: bool,
     },
-    /// Ask the source. With `hold`, the body waits for [`Effect::Proceed`] once the answer was told.
+    /// Ask this peer for help; it hears the link only when it has accepted.
+    AskHelp {
+        download: DownloadId,
+        peer: PeerId,
+        what: Box<HelpOffer>,
+    },
+    /// Take the request back.
+    WithdrawHelp {
+        download: DownloadId,
+        peer: PeerId,
+    },
+    /// Close the session and say what it came to.
+    EndHelp {
+        download: DownloadId,
+        peer: PeerId,
+        reason: HelpEnd,
+        received_bytes: u64,
+        used_bytes: u64,
+    },
+    /// Ask the source: the origin, or `helper`. With `hold`, the body waits for [`Effect::Proceed`] once the answer was told.
     Fetch {
         download: DownloadId,
         lease: LeaseId,
         source: SourceId,
+        helper: Option<PeerId>,
         url: Url,
         asked: Asked,
         range: ByteRange,

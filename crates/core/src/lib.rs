@@ -8,6 +8,7 @@ mod core;
 mod failure;
 mod geometry;
 mod help;
+mod helping;
 mod identity;
 mod ids;
 mod io;
@@ -32,7 +33,7 @@ pub use help::{
 };
 pub use identity::{Contradiction, EntityTag, Identity, Validator};
 pub use ids::{DownloadId, LeaseId, PeerId, PeerIdError, SourceId};
-pub use io::{Effect, FetchTrouble, Input, LeaseEnd, Now};
+pub use io::{Effect, FetchTrouble, HelpOffer, Input, LeaseEnd, Now};
 pub use piece_map::{PieceMap, Share};
 pub use range::ByteRange;
 pub use range_set::RangeSet;

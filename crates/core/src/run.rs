@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use crate::io::{Effect, FetchTrouble, Input, LeaseEnd, Now};
+use url::Url;
+
+use crate::help::{AskState, WantedEffect, WantedInput};
+use crate::helping::{HELPER_LANES, HELPER_TRIES, Helping};
+use crate::io::{Effect, FetchTrouble, HelpOffer, Input, LeaseEnd, Now};
 use crate::piece_map::PieceMap;
 use crate::source::Source;
 use crate::transfer::{Order, Transfer};
 use crate::{
-    Accepted, Asked, ByteRange, DownloadRecord, Failure, FailureCode, Found, LeaseId, Life,
-    RangeSet, Sha256Digest, SourceId, SourceRecord, Verification,
+    Accepted, Asked, ByteRange, DownloadRecord, Failure, FailureCode, Found, HelpEnd, LeaseId,
+    Life, PeerId, RangeSet, Sha256Digest, SourceId, SourceRecord, Verification,
 };
 
 /// The map is stored at the latest after so long …
@@ -115,6 +119,8 @@ pub(crate) struct Run {
     synced_at: Duration,
     bytes_at_sync: u64,
     wait_shown: Option<Failure>,
+    pub helping: Helping,
+    final_url: Option<Url>,
 }
 
 impl Run {
@@ -138,6 +144,8 @@ impl Run {
             synced_at: at,
             bytes_at_sync: 0,
             wait_shown: None,
+            helping: Helping::default(),
+            final_url: None,
         };
         if record.sources.is_empty() {
             let name = record.spec.url.host_str().unwrap_or_default().to_owned();
@@ -190,7 +198,13 @@ impl Run {
     }
 
     /// Stops everything; the outcome comes when the part file is closed.
-    pub fn close(&mut self, record: &mut DownloadRecord, after: After, shared: &mut Shared) {
+    pub fn close(
+        &mut self,
+        record: &mut DownloadRecord,
+        after: After,
+        now: Now,
+        shared: &mut Shared,
+    ) {
         if let Phase::Closing(current) = &mut self.phase {
             // What was decided first stays, but removing wins over everything.
             if after == After::Remove || *current == After::StartOver {
@@ -203,6 +217,8 @@ impl Run {
             return;
         }
         self.phase = Phase::Closing(after);
+        self.helping.end_all(HelpEnd::Cancelled, now.monotonic);
+        self.obey_helping(record, now, shared);
         for order in self.transfer.stop_all() {
             self.carry_out(record, order, shared);
         }
@@ -247,7 +263,7 @@ impl Run {
             return Outcome::Running;
         }
         match input {
-            Input::Tick => {}
+            Input::Tick => self.helping.handle(WantedInput::Tick, now.monotonic),
             Input::PartOpened { chunks, .. } => self.opened(record, &chunks, now, shared),
             Input::PartMissing { .. } if self.phase != Phase::Opening => {}
             Input::PartMissing { finished: Some(path), .. } => {
@@ -264,11 +280,14 @@ impl Run {
             }
             Input::PartFailed { failure, .. } => {
                 self.wait_shown = None;
-                self.close(record, After::Fail(failure), shared);
+                self.close(record, After::Fail(failure), now, shared);
             }
             Input::PartClosed { .. } => return self.closed(record, now, shared),
-            Input::Answered { lease, accepted, suggested_name } => {
-                self.answered(record, lease, accepted, suggested_name, shared);
+            Input::Answered { lease, accepted, suggested_name, final_url } => {
+                if self.transfer.source_of(lease) == Some(SourceId::ORIGIN) {
+                    self.final_url = Some(final_url);
+                    self.answered(record, lease, accepted, suggested_name, now, shared);
+                }
             }
             Input::Progress { lease, up_to } => self.progress(record, lease, up_to, now),
             Input::LeaseCut { lease, actual_end } => {
@@ -306,6 +325,15 @@ impl Run {
                         name: if right { name } else { format!("{name}.mismatch") },
                     };
                 }
+            }
+            Input::HelpAnswered { peer, answer, .. } => {
+                self.helping.handle(WantedInput::Answered { peer, answer }, now.monotonic);
+            }
+            Input::HelperLost { peer, .. } => {
+                self.helping.handle(WantedInput::PeerLost { peer }, now.monotonic);
+            }
+            Input::HelpEnded { peer, reason, .. } => {
+                self.helping.handle(WantedInput::EndedByHelper { peer, reason }, now.monotonic);
             }
             Input::Finished { path, .. } => return self.finished(record, path, now, shared),
         }
@@ -362,6 +390,7 @@ impl Run {
         lease: LeaseId,
         accepted: Accepted,
         suggested_name: Option<String>,
+        now: Now,
         shared: &mut Shared,
     ) {
         self.wait_shown = None;
@@ -372,7 +401,7 @@ impl Run {
                         FailureCode::Protocol,
                         "The server says that the file is larger than 2^53 bytes.",
                     );
-                    return self.close(record, After::Fail(failure), shared);
+                    return self.close(record, After::Fail(failure), now, shared);
                 }
                 let name =
                     record.spec.out.clone().or(suggested_name).unwrap_or_else(|| "download".into());
@@ -502,17 +531,22 @@ impl Run {
         now: Now,
         shared: &mut Shared,
     ) {
+        if let Some(peer) =
+            record.sources.iter().find(|source| source.id == id).and_then(|source| source.peer)
+        {
+            return self.helper_trouble(peer, id, brought, trouble, now, shared);
+        }
         let others = self.transfer.busy(id);
         let first = record.found.is_none();
         match trouble {
             FetchTrouble::Fatal | FetchTrouble::Changed => {
-                return self.close(record, After::Fail(failure), shared);
+                return self.close(record, After::Fail(failure), now, shared);
             }
             FetchTrouble::WholeOnly => {
                 if let Some(found) = &mut record.found {
                     found.ranges = false;
                 }
-                return self.close(record, After::StartOver, shared);
+                return self.close(record, After::StartOver, now, shared);
             }
             FetchTrouble::TooMany { wait } if others > 0 => {
                 if let Some(source) = self.transfer.source_mut(id) {
@@ -521,7 +555,7 @@ impl Run {
                 }
             }
             FetchTrouble::TooMany { wait: None } => {
-                return self.close(record, After::Fail(failure), shared);
+                return self.close(record, After::Fail(failure), now, shared);
             }
             FetchTrouble::TooMany { wait: Some(pause) } | FetchTrouble::After(pause) => {
                 if let Some(source) = self.transfer.source_mut(id) {
@@ -533,7 +567,7 @@ impl Run {
         let failures = self.transfer.source(id).map_or(0, Source::failures);
         let silent = now.monotonic.saturating_sub(self.last_byte);
         if (first && failures >= FIRST_TRIES) || silent >= PATIENCE {
-            return self.close(record, After::Fail(failure), shared);
+            return self.close(record, After::Fail(failure), now, shared);
         }
         self.wait_shown = Some(failure);
         if self.transfer.is_whole() {
@@ -568,6 +602,10 @@ impl Run {
 
     /// What follows from the state as it is now.
     fn go_on(&mut self, record: &mut DownloadRecord, now: Now, shared: &mut Shared) {
+        if self.phase == Phase::Fetching && !self.transfer.is_whole() && self.final_url.is_some() {
+            self.helping.ask(now.monotonic);
+        }
+        self.obey_helping(record, now, shared);
         match &self.phase {
             Phase::Fetching => {
                 let length = record.found.as_ref().and_then(|found| found.identity.length);
@@ -608,6 +646,91 @@ impl Run {
         }
     }
 
+    /// Carries out what was decided about helpers; one that has accepted is one more source.
+    fn obey_helping(&mut self, record: &mut DownloadRecord, now: Now, shared: &mut Shared) {
+        while let Some(effect) = self.helping.poll_effect() {
+            match effect {
+                WantedEffect::Ask { peer } => {
+                    let (Some(found), Some(final_url)) = (&record.found, &self.final_url) else {
+                        continue;
+                    };
+                    let what = HelpOffer {
+                        url: record.spec.url.clone(),
+                        final_url: final_url.clone(),
+                        file_name: found.name.clone(),
+                        identity: found.identity.clone(),
+                    };
+                    shared.effects.push_back(Effect::AskHelp {
+                        download: record.id,
+                        peer,
+                        what: Box::new(what),
+                    });
+                }
+                WantedEffect::Withdraw { peer } => {
+                    shared.effects.push_back(Effect::WithdrawHelp { download: record.id, peer });
+                }
+                WantedEffect::End { peer, reason } => {
+                    let source = record.sources.iter().find(|source| source.peer == Some(peer));
+                    let received_bytes = source.map_or(0, |source| source.received_bytes);
+                    let used_bytes = source.map_or(0, |source| self.map.bytes_of(source.id));
+                    shared.effects.push_back(Effect::EndHelp {
+                        download: record.id,
+                        peer,
+                        reason,
+                        received_bytes,
+                        used_bytes,
+                    });
+                }
+                WantedEffect::Changed { peer, state: AskState::Accepted { .. } } => {
+                    let id = source_of_peer(record, peer, self.helping.name(peer));
+                    self.transfer.add_source(id, Source::new(HELPER_LANES, now.monotonic));
+                }
+                WantedEffect::Changed { peer, .. } => {
+                    let source = record.sources.iter().find(|source| source.peer == Some(peer));
+                    for order in source
+                        .map(|source| self.transfer.remove_source(source.id))
+                        .unwrap_or_default()
+                    {
+                        self.carry_out(record, order, shared);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Something went wrong with a helper: the download goes on without it at worst.
+    fn helper_trouble(
+        &mut self,
+        peer: PeerId,
+        id: SourceId,
+        brought: bool,
+        trouble: FetchTrouble,
+        now: Now,
+        shared: &mut Shared,
+    ) {
+        let end = |reason| WantedInput::End { peer, reason };
+        match trouble {
+            FetchTrouble::Again => {
+                self.back_off(id, brought, now, shared);
+                if self.transfer.source(id).is_some_and(|source| source.failures() >= HELPER_TRIES)
+                {
+                    self.helping.handle(WantedInput::PeerLost { peer }, now.monotonic);
+                }
+            }
+            FetchTrouble::After(pause) | FetchTrouble::TooMany { wait: Some(pause) } => {
+                if let Some(source) = self.transfer.source_mut(id) {
+                    source.wait(now.monotonic, pause);
+                }
+            }
+            FetchTrouble::TooMany { wait: None }
+            | FetchTrouble::WholeOnly
+            | FetchTrouble::Fatal => {
+                self.helping.handle(end(HelpEnd::Other), now.monotonic);
+            }
+            FetchTrouble::Changed => self.helping.handle(end(HelpEnd::Mismatch), now.monotonic),
+        }
+    }
+
     fn plan(&mut self, record: &DownloadRecord, now: Now, shared: &mut Shared) {
         for order in self.transfer.plan(now.monotonic, &mut shared.next_lease) {
             self.carry_out(record, order, shared);
@@ -622,6 +745,7 @@ impl Run {
                     download: record.id,
                     lease,
                     source,
+                    helper: record.sources.iter().find(|s| s.id == source).and_then(|s| s.peer),
                     url: record.spec.url.clone(),
                     asked: if self.transfer.is_whole() {
                         Asked::Everything
@@ -741,6 +865,9 @@ impl Run {
         if wrong.is_some() {
             record.found = None;
         }
+        let reason = if wrong.is_some() { HelpEnd::Other } else { HelpEnd::Completed };
+        self.helping.end_all(reason, now.monotonic);
+        self.obey_helping(record, now, shared);
         self.map = PieceMap::default();
         self.clear_map = true;
         self.persist(record, shared);
@@ -761,6 +888,17 @@ fn verification(record: &DownloadRecord, digest: Option<Sha256Digest>) -> Verifi
         _ if has_validator => Verification::Consistent,
         _ => Verification::Unchecked,
     }
+}
+
+/// The place of a helper among the sources; the one that it had before, where it has helped already.
+fn source_of_peer(record: &mut DownloadRecord, peer: PeerId, name: String) -> SourceId {
+    if let Some(source) = record.sources.iter_mut().find(|source| source.peer == Some(peer)) {
+        source.name = name;
+        return source.id;
+    }
+    let id = SourceId(record.sources.iter().map(|source| source.id.0 + 1).max().unwrap_or(1));
+    record.sources.push(SourceRecord { id, peer: Some(peer), name, received_bytes: 0 });
+    id
 }
 
 /// The length of the file, once it is known.

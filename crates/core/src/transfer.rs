@@ -116,6 +116,19 @@ impl Transfer {
         self.sources.insert(id, source);
     }
 
+    /// Takes a source away; its leases are stopped, and what they do not bring is free again.
+    pub fn remove_source(&mut self, id: SourceId) -> Vec<Order> {
+        self.sources.remove(&id);
+        let running =
+            self.leases.iter_mut().filter(|(_, lease)| lease.source == id && !lease.stopping);
+        running
+            .map(|(id, lease)| {
+                lease.stopping = true;
+                Order::Stop { lease: *id }
+            })
+            .collect()
+    }
+
     #[must_use]
     pub fn source(&self, id: SourceId) -> Option<&Source> {
         self.sources.get(&id)

@@ -83,6 +83,9 @@ pub enum RedirectError {
     Scheme,
     #[error("nowhere")]
     NoTarget,
+    /// Only with [`Origins::within`](crate::Origins::within).
+    #[error("to a server that was not agreed to")]
+    NotConsented,
 }
 
 /// What the caller can do after a [`FetchError`].

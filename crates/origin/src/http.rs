@@ -1,5 +1,6 @@
 //! HTTP: one GET after the other along the redirects.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use manyhands_core::{
@@ -9,7 +10,7 @@ use percent_encoding::percent_decode_str;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, ClientBuilder, Response};
 use tracing::{debug, warn};
-use url::Url;
+use url::{Origin, Url};
 
 use crate::answer::{Answer, Body, Stream};
 use crate::error::{FetchError, RedirectError};
@@ -29,6 +30,8 @@ const MAX_SHOWN_HEADER: usize = 256;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
+    /// The only origins that redirects may lead to; `None`: any.
+    pub(crate) consented: Option<Arc<[Origin]>>,
     client: Client,
     guard: OptionalGuard,
     /// Everything goes through a proxy that was named to us.
@@ -91,6 +94,7 @@ impl Http {
             }
         };
         Ok(Self {
+            consented: None,
             client,
             guard: options.guard.clone(),
             proxied: options.guard.is_none() && matches!(options.proxy, ProxyMode::Through(_)),
@@ -131,6 +135,9 @@ impl Http {
                 .ok_or_else(|| redirect(RedirectError::NoTarget))?;
             let to = without_user(&to);
             seen.push(without_user(&url));
+            if self.consented.as_ref().is_some_and(|origins| !origins.contains(&to.origin())) {
+                return Err(redirect(RedirectError::NotConsented));
+            }
             match (url.scheme(), to.scheme()) {
                 ("https", "https") | ("http", "http" | "https") => {}
                 ("http", "ftp") => return Ok(Found::Ftp(to, hosts)),

@@ -21,7 +21,7 @@ mod origins;
 mod trouble;
 
 pub use answer::{Answer, Body};
-pub use error::{FetchError, Retry};
+pub use error::{FetchError, RedirectError, Retry};
 pub use guard::{AddressGuard, Refused};
 pub use helper_guard::HelperGuard;
 pub use link::MAX_URL_BYTES;

@@ -80,6 +80,15 @@ impl Origins {
         Ok(Self { http: Http::new(options)?, ftp: Ftp::new(options), moved: Arc::default() })
     }
 
+    /// The same servers, but redirects lead to these origins (scheme, host, port) only. Shares the connections that wait for
+    /// their next request.
+    #[must_use]
+    pub fn within(&self, consented: &[Url]) -> Self {
+        let mut http = self.http.clone();
+        http.consented = Some(consented.iter().map(Url::origin).collect());
+        Self { http, ftp: self.ftp.clone(), moved: Arc::default() }
+    }
+
     /// Asks for the bytes and waits for the head of the answer. One request on a TCP connection that no other answer
     /// shares; the connection is kept for the next request when the body was read to its end.
     ///

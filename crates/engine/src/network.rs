@@ -1,0 +1,274 @@
+//! Other Manyhands, as the shell holds them: who is online, who helps with what, and whom this device helps.
+//!
+//! Decisions are the core's: [`HelpDesk`] on the helper's side, `HelpWanted` inside each download on the requester's.
+
+pub mod guard;
+pub mod lending;
+pub mod session;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use manyhands_core::{DownloadId, HelpDesk, HelpEnd, PeerId};
+use manyhands_peer::wire::{DeviceName, Hello};
+use manyhands_peer::{
+    ClientWaits, DeviceIdentity, Discovered, Discovery, DiscoveryOptions, Incoming, InterfaceRule, PeerClient,
+    PeerServer, Presence, PresenceNews, PresenceWaits, RemotePeer, ServerOptions, ServerWaits,
+};
+use manyhands_store::{Friend, Store};
+use tokio::sync::{mpsc, watch};
+
+use crate::ask::Ask;
+use crate::network::guard::LiveGuard;
+use crate::network::lending::{HelperContent, Waiting};
+use crate::network::session::{Asking, Session};
+use crate::view::PeerRow;
+
+/// Hints about peers that wait to be looked into.
+const MAX_WAITING_HINTS: usize = 64;
+/// The secret of the store that holds the device's key.
+const IDENTITY: &str = "identity.pem";
+
+/// How to meet others.
+#[derive(Clone, Debug, Default)]
+pub struct NetworkConfig {
+    /// What others see; `None`: the setting, or the name of the computer.
+    pub name: Option<String>,
+    /// Where to listen; `None`: the protocol's port, or any other when that is taken.
+    pub listen: Option<SocketAddr>,
+    /// Neither announce nor look for others by multicast.
+    pub no_mdns: bool,
+    /// Help others, from the start on.
+    pub lend: Option<LendConfig>,
+}
+
+/// How to help others.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LendConfig {
+    pub accept: AcceptRule,
+    /// Also fetch from private, unique-local and carrier-grade NAT addresses.
+    pub allow_private_origins: bool,
+}
+
+/// Whose help requests are accepted without asking the user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AcceptRule {
+    /// Nobody's.
+    #[default]
+    Ask,
+    Friends,
+    All,
+}
+
+/// A peer that has proved its key and greeted.
+#[derive(Debug)]
+pub struct Online {
+    pub remote: RemotePeer,
+    pub hello: Hello,
+}
+
+/// Whom a download asks, until when (monotonic time).
+#[derive(Clone, Debug)]
+pub struct Policy {
+    pub ask: Ask,
+    pub until: Duration,
+}
+
+/// Everything about others that the shell owns.
+#[derive(Debug)]
+pub struct Network {
+    pub id: PeerId,
+    pub name: DeviceName,
+    pub online: BTreeMap<PeerId, Online>,
+    pub friends: BTreeMap<PeerId, Friend>,
+    pub policies: BTreeMap<DownloadId, Policy>,
+    pub asking: BTreeMap<(DownloadId, PeerId), Asking>,
+    pub sessions: BTreeMap<(DownloadId, PeerId), Arc<Session>>,
+    pub desk: HelpDesk,
+    pub rule: AcceptRule,
+    pub waiting: BTreeMap<manyhands_core::HelpId, Waiting>,
+    pub server: PeerServer,
+    incoming: mpsc::Receiver<Incoming>,
+    news: mpsc::Receiver<PresenceNews>,
+    discovery: Option<Discovery>,
+    _presence: Presence,
+    /// Keeps the look-out going where nobody discovers.
+    _hints: mpsc::Sender<Discovered>,
+    friend_ids: watch::Sender<BTreeSet<PeerId>>,
+    _hello: watch::Sender<Hello>,
+}
+
+/// Something that others have done.
+#[derive(Debug)]
+pub enum NetworkFact {
+    Presence(PresenceNews),
+    Incoming(Incoming),
+}
+
+impl Network {
+    /// Listens, announces, looks for others.
+    ///
+    /// # Errors
+    /// In words: the key cannot be read or made, or the address cannot be listened on.
+    pub async fn start(config: &NetworkConfig, store: &Store, device_name: &str) -> Result<Self, String> {
+        let identity = identity(store)?;
+        let friends = store.friends().map_err(|error| error.to_string())?;
+        let friends: BTreeMap<_, _> = friends.into_iter().map(|friend| (friend.id, friend)).collect();
+        let name = DeviceName::neutralised(config.name.as_deref().unwrap_or(device_name));
+        let lend = config.lend.unwrap_or_default();
+        let (hello_sender, hello) = watch::channel(Hello::new(name.clone(), config.lend.is_some()));
+        let content = HelperContent::new(LiveGuard::new(lend.allow_private_origins))?;
+        let options = ServerOptions { listen: config.listen, hello, waits: ServerWaits::default() };
+        let (server, incoming) = PeerServer::start(&identity, Arc::new(content), options)
+            .await
+            .map_err(|error| with_causes(&error))?;
+        let (friend_ids, seen_friends) = watch::channel(friends.keys().copied().collect());
+        let (hints, received_hints) = mpsc::channel(MAX_WAITING_HINTS);
+        let client = PeerClient::new(&identity, ClientWaits::default());
+        let (presence, news) =
+            Presence::start(client, PresenceWaits::default(), seen_friends.clone(), received_hints);
+        for friend in friends.values().filter(|friend| !friend.last_addresses.is_empty()) {
+            // More friends than fit are found by discovery.
+            let _ = hints.try_send(Discovered::PeerSeen { id: friend.id, addresses: friend.last_addresses.clone() });
+        }
+        let discovery = (!config.no_mdns).then(|| {
+            let options = DiscoveryOptions {
+                id: identity.id(),
+                announce: Some(server.port()),
+                interfaces: InterfaceRule::Usual,
+                friends: seen_friends,
+            };
+            Discovery::start(options, hints.clone())
+        });
+        let mut desk = HelpDesk::new(manyhands_core::DeskBounds::default());
+        if config.lend.is_some() {
+            desk.handle(manyhands_core::DeskInput::LendingSwitched { on: true }, Duration::ZERO);
+        }
+        Ok(Self {
+            id: identity.id(),
+            name,
+            online: BTreeMap::new(),
+            friends,
+            policies: BTreeMap::new(),
+            asking: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            desk,
+            rule: lend.accept,
+            waiting: BTreeMap::new(),
+            server,
+            incoming,
+            news,
+            discovery,
+            _presence: presence,
+            _hints: hints,
+            friend_ids,
+            _hello: hello_sender,
+        })
+    }
+
+    /// The next thing that others do. Safe to cancel.
+    pub async fn next(&mut self) -> NetworkFact {
+        tokio::select! {
+            Some(news) = self.news.recv() => NetworkFact::Presence(news),
+            Some(incoming) = self.incoming.recv() => NetworkFact::Incoming(incoming),
+            else => std::future::pending().await,
+        }
+    }
+
+    /// Says goodbye.
+    pub async fn shut_down(&mut self) {
+        for asking in self.asking.values() {
+            asking.withdraw();
+        }
+        if let Some(discovery) = self.discovery.take() {
+            discovery.shutdown().await;
+        }
+        self.server.shutdown().await;
+    }
+
+    #[must_use]
+    pub fn is_friend(&self, peer: PeerId) -> bool {
+        self.friends.contains_key(&peer)
+    }
+
+    /// Remembers a friend; returns what to store.
+    pub fn befriend(&mut self, peer: PeerId, unix_ms: u64) -> Option<Friend> {
+        if self.is_friend(peer) {
+            return None;
+        }
+        let online = self.online.get(&peer);
+        let friend = Friend {
+            id: peer,
+            name: online.map(|online| online.hello.name.as_str().to_owned()).unwrap_or_default(),
+            added_unix_ms: unix_ms,
+            last_addresses: online.map(|online| online.remote.addresses()).unwrap_or_default(),
+        };
+        self.friends.insert(peer, friend.clone());
+        self.friend_ids.send_modify(|ids| drop(ids.insert(peer)));
+        Some(friend)
+    }
+
+    /// What people call this peer.
+    #[must_use]
+    pub fn name_of(&self, peer: PeerId) -> String {
+        let online = self.online.get(&peer).map(|online| online.hello.name.as_str());
+        let friend = self.friends.get(&peer).map(|friend| friend.name.as_str());
+        match online.or(friend).filter(|name| !name.is_empty()) {
+            Some(name) => name.to_owned(),
+            None => peer.short(),
+        }
+    }
+
+    /// Everybody who is online, and the friends who are not.
+    #[must_use]
+    pub fn peers(&self) -> Vec<PeerRow> {
+        let ids: BTreeSet<_> = self.online.keys().chain(self.friends.keys()).copied().collect();
+        let row = |id: PeerId| {
+            let online = self.online.get(&id);
+            PeerRow {
+                peer: id.to_string(),
+                name: self.name_of(id),
+                online: online.is_some(),
+                friend: self.is_friend(id),
+                lending: online.is_some_and(|online| online.hello.lending),
+                addresses: online
+                    .map(|online| online.remote.addresses().iter().map(ToString::to_string).collect())
+                    .unwrap_or_default(),
+            }
+        };
+        ids.into_iter().map(row).collect()
+    }
+
+    /// A help session of a download is over: forgets it and tells the helper what it came to.
+    pub fn end_session(&mut self, key: (DownloadId, PeerId), reason: HelpEnd, received_bytes: u64, used_bytes: u64) {
+        if let Some(session) = self.sessions.remove(&key) {
+            session.end(reason, received_bytes, used_bytes);
+        }
+        self.asking.remove(&key);
+    }
+}
+
+/// The device's key; made at the first start.
+fn identity(store: &Store) -> Result<DeviceIdentity, String> {
+    let stored = store.load_secret(IDENTITY).map_err(|error| error.to_string())?;
+    if let Some(pem) = stored {
+        let pem = String::from_utf8(pem).map_err(|_| format!("{IDENTITY} is no key"))?;
+        return DeviceIdentity::from_pem(&pem).map_err(|error| format!("{IDENTITY}: {}", with_causes(&error)));
+    }
+    let identity = DeviceIdentity::generate().map_err(|error| with_causes(&error))?;
+    store.save_secret(IDENTITY, identity.to_pem().as_bytes()).map_err(|error| error.to_string())?;
+    Ok(identity)
+}
+
+/// An error and what caused it, in one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

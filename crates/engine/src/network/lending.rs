@@ -1,0 +1,235 @@
+//! The helper's side: what is asked of this device, and the bytes that it fetches for others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{StreamExt, unfold};
+use manyhands_core::{Asked, ByteRange, DeskEffect, DeskInput, HelpAnswer, HelpAsk, HelpId, PeerId, Rejection, Standing};
+use manyhands_origin::{
+    AddressGuard, FetchError, FetchRequest, Options, Origins, ProxyMode, RedirectError, Retry,
+};
+use manyhands_peer::wire::{HelpRequest, OriginName};
+use manyhands_peer::{ContentSource, FetchFailure, FetchOrder, Fetched, Incoming};
+use tokio::sync::oneshot;
+use url::Url;
+
+use crate::network::{AcceptRule, Network};
+use crate::view::{HelpingRow, RequestRow};
+
+/// A help request that nobody has answered yet, or a session that it became.
+#[derive(Debug)]
+pub struct Waiting {
+    pub from: PeerId,
+    pub request: HelpRequest,
+    answer: Option<oneshot::Sender<HelpAnswer>>,
+    accepted: bool,
+}
+
+impl Network {
+    /// Something has come in from another device.
+    pub fn take_in(&mut self, incoming: Incoming, now: Duration) {
+        match incoming {
+            Incoming::HelpRequest(help) => {
+                let friend = self.is_friend(help.from);
+                let accept = match self.rule {
+                    AcceptRule::Ask => false,
+                    AcceptRule::Friends => friend,
+                    AcceptRule::All => true,
+                };
+                let ask = HelpAsk {
+                    id: help.id,
+                    from: help.from,
+                    address: help.address,
+                    standing: if friend { Standing::Friend } else { Standing::Stranger },
+                    budget_bytes: help.request.budget_bytes,
+                    auto_accept_bytes: accept.then_some(u64::MAX),
+                };
+                let waiting =
+                    Waiting { from: help.from, request: help.request, answer: Some(help.answer), accepted: false };
+                self.waiting.insert(help.id, waiting);
+                self.desk.handle(DeskInput::Requested(ask), now);
+            }
+            Incoming::Withdrawn { id } => {
+                self.desk.handle(DeskInput::EndedByRequester { id }, now);
+                self.waiting.remove(&id);
+            }
+            Incoming::Ended(ended) => {
+                tracing::info!(helped = %ended.peer.short(), bytes = ended.sent_bytes, reason = ?ended.reason, "a help session ended");
+                self.desk.handle(DeskInput::EndedByRequester { id: ended.id }, now);
+                self.waiting.remove(&ended.id);
+            }
+        }
+        self.carry_out_desk();
+    }
+
+    /// Lets time pass: prompts expire, budgets are used up.
+    pub fn tick_desk(&mut self, now: Duration) {
+        for lent in self.server.lent() {
+            self.desk.handle(DeskInput::Sent { id: lent.id, total_bytes: lent.sent_bytes }, now);
+        }
+        self.desk.handle(DeskInput::Tick, now);
+        self.carry_out_desk();
+    }
+
+    /// The user's word about a request; the peer that it came from, if it was still open.
+    pub fn decide(&mut self, id: HelpId, accept: bool, now: Duration) -> Option<PeerId> {
+        let from = self.waiting.get(&id).filter(|waiting| waiting.answer.is_some())?.from;
+        self.desk.handle(
+            if accept { DeskInput::UserAccepted { id, budget_bytes: None } } else { DeskInput::UserDeclined { id } },
+            now,
+        );
+        self.carry_out_desk();
+        Some(from)
+    }
+
+    fn carry_out_desk(&mut self) {
+        while let Some(effect) = self.desk.poll_effect() {
+            match effect {
+                // Prompts are shown from the desk's list.
+                DeskEffect::Prompt { .. } | DeskEffect::ClosePrompt { .. } => {}
+                DeskEffect::Answer { id, answer } => {
+                    let accepted = matches!(answer, HelpAnswer::Accept { .. });
+                    if let Some(waiting) = self.waiting.get_mut(&id) {
+                        waiting.accepted = accepted;
+                        if let Some(sender) = waiting.answer.take() {
+                            // Who has gone in the meantime is told of by the server.
+                            let _ = sender.send(answer);
+                        }
+                    }
+                    if !accepted {
+                        self.waiting.remove(&id);
+                    }
+                }
+                DeskEffect::EndSession { id, reason } => {
+                    self.server.end(id, reason);
+                    self.waiting.remove(&id);
+                }
+            }
+        }
+    }
+
+    /// The requests that wait for the user, friends' first.
+    #[must_use]
+    pub fn requests(&self, now: Duration) -> Vec<RequestRow> {
+        let row = |(ask, expires): (&HelpAsk, Duration)| {
+            let waiting = self.waiting.get(&ask.id)?;
+            let request = &waiting.request;
+            Some(RequestRow {
+                id: ask.id.to_string(),
+                peer: ask.from.to_string(),
+                name: request.name.as_str().to_owned(),
+                friend: ask.standing == Standing::Friend,
+                origins: request.origins.iter().map(origin_text).collect(),
+                file_name: request.file_name.as_ref().map(|name| name.as_str().to_owned()),
+                size_bytes: request.size_bytes,
+                budget_bytes: request.budget_bytes,
+                expires_in_s: expires.saturating_sub(now).as_secs(),
+            })
+        };
+        self.desk.prompts().into_iter().filter_map(row).collect()
+    }
+
+    /// The sessions in which this device helps.
+    #[must_use]
+    pub fn helping(&self) -> Vec<HelpingRow> {
+        let lent = self.server.lent();
+        let sent = |id: HelpId| lent.iter().find(|lent| lent.id == id).map_or(0, |lent| lent.sent_bytes);
+        let row = |(id, session): (HelpId, &manyhands_core::LentSession)| {
+            let waiting = self.waiting.get(&id);
+            HelpingRow {
+                id: id.to_string(),
+                peer: session.peer.to_string(),
+                name: waiting
+                    .map(|waiting| waiting.request.name.as_str())
+                    .filter(|name| !name.is_empty())
+                    .map_or_else(|| self.name_of(session.peer), str::to_owned),
+                origins: waiting
+                    .map(|waiting| waiting.request.origins.iter().map(origin_text).collect())
+                    .unwrap_or_default(),
+                budget_bytes: session.budget_bytes,
+                sent_bytes: sent(id),
+            }
+        };
+        self.desk.sessions().map(row).collect()
+    }
+}
+
+/// `https://example.org`, with the port where it is not the scheme's.
+fn origin_text(origin: &OriginName) -> String {
+    let url = origin_url(origin);
+    url.map_or_else(|| origin.host().to_owned(), |url| url.as_str().trim_end_matches('/').to_owned())
+}
+
+fn origin_url(origin: &OriginName) -> Option<Url> {
+    Url::parse(&format!("{}://{}:{}/", origin.scheme().as_str(), origin.host(), origin.port())).ok()
+}
+
+/// Fetches ranges for others, straight from the origin, past no proxy, and only where the guard lets it.
+#[derive(Debug)]
+pub struct HelperContent {
+    origins: Origins,
+}
+
+impl HelperContent {
+    pub fn new(guard: impl AddressGuard + 'static) -> Result<Self, String> {
+        let options = Options { guard: Some(Arc::new(guard)), proxy: ProxyMode::None, ..Options::default() };
+        Ok(Self { origins: Origins::new(&options).map_err(|failure| failure.message)? })
+    }
+}
+
+impl ContentSource for HelperContent {
+    fn fetch(&self, order: FetchOrder) -> BoxFuture<'static, Result<Fetched, FetchFailure>> {
+        let consented: Vec<Url> = order.consented.iter().filter_map(origin_url).collect();
+        let origins = self.origins.within(&consented);
+        Box::pin(async move {
+            if !consented.iter().any(|url| url.origin() == order.url.origin()) {
+                return Err(FetchFailure::NotConsented);
+            }
+            let request =
+                FetchRequest { url: order.url, asked: Asked::Range(order.range), known: Some(order.known) };
+            let answer = origins.fetch(&request).await.map_err(|error| failure(&error))?;
+            let end = answer.accepted.end.unwrap_or(order.range.end());
+            let range = ByteRange::new(order.range.start(), end).ok_or(FetchFailure::BadAnswer)?;
+            let body = unfold(Some(answer.body), |body| async {
+                let mut body = body?;
+                match body.next().await {
+                    Ok(Some(bytes)) => Some((Ok(bytes), Some(body))),
+                    Ok(None) => None,
+                    Err(error) => Some((Err(failure(&error)), None)),
+                }
+            });
+            Ok(Fetched { range, identity: answer.accepted.identity, body: body.boxed() })
+        })
+    }
+}
+
+/// What the requester is told of a failed fetch.
+fn failure(error: &FetchError) -> FetchFailure {
+    let milliseconds = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+    let retry_after_ms = match error.retry() {
+        Retry::After(wait) | Retry::FewerConnections { after: Some(wait) } => Some(milliseconds(wait)),
+        _ => None,
+    };
+    match error {
+        FetchError::Missing { status, .. }
+        | FetchError::Denied { status, .. }
+        | FetchError::Busy { status, .. }
+        | FetchError::Server { status, .. }
+        | FetchError::Status { status, .. } => FetchFailure::Status { status: *status, retry_after_ms },
+        FetchError::RangeIgnored { .. } => FetchFailure::RangesIgnored,
+        FetchError::NotSatisfiable { length, .. } => FetchFailure::NotSatisfiable { length: *length },
+        FetchError::Changed { .. } | FetchError::Rejected { source: Rejection::Changed(_), .. } => FetchFailure::Changed,
+        FetchError::AddressRefused { .. } => FetchFailure::AddressRefused,
+        FetchError::Redirect { why: RedirectError::NotConsented, .. } => FetchFailure::NotConsented,
+        FetchError::WebPage { .. }
+        | FetchError::Rejected { .. }
+        | FetchError::BadAnswer { .. }
+        | FetchError::Redirect { .. } => FetchFailure::BadAnswer,
+        FetchError::NameNotFound { .. }
+        | FetchError::Connect { .. }
+        | FetchError::Tls { .. }
+        | FetchError::Interrupted { .. }
+        | FetchError::Stalled { .. } => FetchFailure::Unreachable,
+    }
+}

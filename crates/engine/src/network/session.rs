@@ -1,0 +1,200 @@
+//! The requester's side: a request on its way, and the session that it becomes.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use manyhands_core::{
+    DownloadId, FetchTrouble, HelpAnswer, HelpEnd, HelpId, HelpOffer, Input, PeerId,
+};
+use manyhands_peer::wire::{
+    DeviceName, FileName, HelpRequest, HelpState, List, Mode, OriginName, Problem, ProblemCode,
+};
+use manyhands_peer::{CallError, RemotePeer};
+use tokio_util::sync::CancellationToken;
+
+use crate::shell::Facts;
+
+/// A helper's session is asked after with long polls of this length; they also show that somebody is there.
+const POLL_S: u16 = 25;
+/// So many polls in a row without an answer: the helper is lost.
+const FAILED_POLLS: u32 = 3;
+/// Between them.
+const POLL_PAUSE: Duration = Duration::from_secs(1);
+/// A helper that is busy is asked again after this, where it says nothing better.
+const BUSY_PAUSE: Duration = Duration::from_secs(3);
+
+/// A help session that a helper has agreed to.
+#[derive(Debug)]
+pub struct Session {
+    pub remote: RemotePeer,
+    pub id: HelpId,
+    /// Ends the polling.
+    stop: CancellationToken,
+}
+
+/// A request on its way.
+#[derive(Debug)]
+pub struct Asking {
+    remote: RemotePeer,
+    /// Known once the helper has taken the request.
+    id: Arc<OnceLock<HelpId>>,
+    stop: CancellationToken,
+}
+
+impl Asking {
+    /// Sends the request and waits for its answer; both come back as facts. `name` is this device's.
+    pub fn start(
+        remote: RemotePeer,
+        name: DeviceName,
+        download: DownloadId,
+        what: HelpOffer,
+        to_friend: bool,
+        facts: Facts,
+    ) -> Self {
+        let (id, stop) = (Arc::new(OnceLock::new()), CancellationToken::new());
+        let asking = Self { remote: remote.clone(), id: Arc::clone(&id), stop: stop.clone() };
+        tokio::spawn(async move {
+            let peer = remote.id();
+            let fact = tokio::select! {
+                () = stop.cancelled() => return,
+                agreed = ask(&remote, name, &what, to_friend, &id) => agreed,
+            };
+            match fact {
+                Ok((id, answer @ HelpAnswer::Accept { .. })) => {
+                    let session = Arc::new(Session { remote, id, stop: CancellationToken::new() });
+                    let input = Input::HelpAnswered { download, peer, answer };
+                    facts.send_with_session(download, peer, Arc::clone(&session), input).await;
+                    session.watch(download, facts).await;
+                }
+                Ok((_, answer)) => facts.send(Input::HelpAnswered { download, peer, answer }).await,
+                Err(error) => {
+                    tracing::info!(helper = %peer.short(), error = %with_cause(&error), "a peer could not be asked");
+                    facts.send(Input::HelperLost { download, peer }).await;
+                }
+            }
+        });
+        asking
+    }
+
+    /// Takes the request back, wherever it is.
+    pub fn withdraw(&self) {
+        self.stop.cancel();
+        if let Some(id) = self.id.get().copied() {
+            let remote = self.remote.clone();
+            // A helper that does not hear of it lets the prompt expire.
+            tokio::spawn(async move { drop(remote.withdraw(id).await) });
+        }
+    }
+}
+
+async fn ask(
+    remote: &RemotePeer,
+    name: DeviceName,
+    what: &HelpOffer,
+    to_friend: bool,
+    known_id: &OnceLock<HelpId>,
+) -> Result<(HelpId, HelpAnswer), CallError> {
+    let mut origins = Vec::new();
+    for url in [&what.url, &what.final_url] {
+        let origin = OriginName::of(url).map_err(|_| CallError::Nonsense("the link has no origin"))?;
+        if !origins.contains(&origin) {
+            origins.push(origin);
+        }
+    }
+    let request = HelpRequest {
+        name,
+        mode: Mode::Fetch,
+        origins: List::new(origins).map_err(|_| CallError::Nonsense("too many origins"))?,
+        size_bytes: what.identity.length,
+        budget_bytes: what.identity.length.unwrap_or(u64::MAX >> 11),
+        file_name: to_friend.then(|| FileName::neutralised(&what.file_name)),
+    };
+    let id = remote.ask(&request).await?;
+    let _ = known_id.set(id);
+    let answer = remote.decision(id).await?;
+    if matches!(answer, HelpAnswer::Accept { .. }) {
+        remote.give_source(id, &what.url, &what.identity).await?;
+    }
+    Ok((id, answer))
+}
+
+impl Session {
+    /// Tells the helper that it is over, and what it came to.
+    pub fn end(&self, reason: HelpEnd, received_bytes: u64, used_bytes: u64) {
+        self.stop.cancel();
+        let (remote, id) = (self.remote.clone(), self.id);
+        // A helper that does not hear of it notices that nobody asks any more.
+        tokio::spawn(async move { drop(remote.end(id, reason, received_bytes, used_bytes).await) });
+    }
+
+    /// Asks after the session until it is over, and tells if the helper ended it.
+    async fn watch(&self, download: DownloadId, facts: Facts) {
+        let peer = self.remote.id();
+        let (mut revision, mut failed) = (None, 0);
+        loop {
+            let polled = tokio::select! {
+                () = self.stop.cancelled() => return,
+                polled = self.remote.poll(self.id, Some(revision.unwrap_or(0)), POLL_S) => polled,
+            };
+            match polled {
+                Ok(state) if state.state.is_final() => {
+                    let reason = match state.state {
+                        HelpState::Ended(end) => manyhands_peer::end_of(end.reason),
+                        _ => HelpEnd::Other,
+                    };
+                    return facts.send(Input::HelpEnded { download, peer, reason }).await;
+                }
+                Ok(state) => {
+                    failed = 0;
+                    revision = Some(state.revision);
+                }
+                Err(error) => {
+                    failed += 1;
+                    let gone = matches!(&error, CallError::Problem(problem) if problem.status < 500);
+                    if gone || failed >= FAILED_POLLS {
+                        return facts.send(Input::HelperLost { download, peer }).await;
+                    }
+                    tokio::time::sleep(POLL_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+/// What a failed call means for the helper as a source.
+pub fn trouble(error: &CallError) -> FetchTrouble {
+    match error {
+        CallError::Unreachable(_) | CallError::Lost(_) => FetchTrouble::Again,
+        CallError::Problem(problem) => trouble_of(problem),
+        CallError::WrongDevice { .. } | CallError::Link(_) | CallError::Nonsense(_) => FetchTrouble::Fatal,
+    }
+}
+
+fn trouble_of(problem: &Problem) -> FetchTrouble {
+    let pause = problem.retry_after_ms.map(Duration::from_millis);
+    match problem.code() {
+        Some(ProblemCode::OriginUnreachable | ProblemCode::OriginBadAnswer) => FetchTrouble::Again,
+        Some(ProblemCode::OriginChanged) => FetchTrouble::Changed,
+        Some(ProblemCode::OriginStatus) => match (problem.origin_status, pause) {
+            (_, Some(pause)) => FetchTrouble::After(pause),
+            (Some(429 | 503), None) => FetchTrouble::After(BUSY_PAUSE),
+            (Some(500..=599), None) => FetchTrouble::Again,
+            _ => FetchTrouble::Fatal,
+        },
+        Some(ProblemCode::Busy | ProblemCode::TooMany) => FetchTrouble::After(pause.unwrap_or(BUSY_PAUSE)),
+        Some(ProblemCode::TooSlow | ProblemCode::Internal) | None => FetchTrouble::Again,
+        Some(_) => FetchTrouble::Fatal,
+    }
+}
+
+pub fn with_cause(error: &CallError) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+/// For [`crate::fetch`]: the helper's short name.
+pub fn short(peer: PeerId) -> String {
+    peer.short()
+}
