@@ -17,7 +17,7 @@ use mdns_sd::{IfKind, IfPredicate, Receiver, ServiceDaemon, ServiceEvent, Servic
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{debug, info, warn};
 
 use found::Found;
@@ -55,10 +55,10 @@ pub struct DiscoveryOptions {
     pub friends: watch::Receiver<BTreeSet<PeerId>>,
 }
 
-/// Discovery at work; ends with [`shutdown`](Self::shutdown), or without a goodbye when it is dropped.
+/// Discovery at work. Ends with [`shutdown`](Self::shutdown); also when it is dropped, but then nobody waits for the goodbye.
 #[derive(Debug)]
 pub struct Discovery {
-    stop: CancellationToken,
+    stop: DropGuard,
     task: JoinHandle<()>,
 }
 
@@ -81,12 +81,12 @@ impl Discovery {
             failed_before: false,
         };
         let task = tokio::spawn(search.run(hints, stop.clone()));
-        Self { stop, task }
+        Self { stop: stop.drop_guard(), task }
     }
 
     /// Says goodbye and waits until that is out.
     pub async fn shutdown(self) {
-        self.stop.cancel();
+        drop(self.stop);
         if let Err(error) = self.task.await {
             warn!(%error, "discovery ended badly");
         }
@@ -263,4 +263,65 @@ fn slept(clocks: &mut (Instant, SystemTime)) -> bool {
 /// 80 random bits: long enough never to meet itself.
 fn random_label() -> String {
     data_encoding::BASE32_NOPAD.encode(&rand::random::<[u8; 10]>()).to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    fn options(n: u8, announce: Option<u16>) -> DiscoveryOptions {
+        DiscoveryOptions {
+            id: PeerId::from_digest([n; 32]),
+            announce,
+            interfaces: InterfaceRule::Only(vec!["lo".into()]),
+            friends: watch::channel(BTreeSet::new()).1,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_search_that_was_too_slow_once_goes_on() {
+        let mine = options(1, None);
+        let mut search = Search {
+            found: Found::new(mine.id, true, mine.friends.clone()),
+            instance: random_label(),
+            host: random_label(),
+            options: mine,
+            daemon: None,
+            failed_before: false,
+        };
+        search.restart(true).await;
+        // A second listener takes the first one's place, whose channel ends like that of one that lagged behind.
+        let other = search.daemon.as_ref().map(|daemon| daemon.mdns.browse(SERVICE_TYPE));
+        let closed =
+            async { while !matches!(next(search.daemon.as_ref()).await, Heard::Closed) {} };
+        timeout(LONG, closed).await.unwrap();
+        drop(other);
+        search.browse_again().await;
+        let (hints, _heard) = mpsc::channel(1);
+        let peer = Discovery::start(options(2, Some(40_010)), hints);
+        let found = async {
+            while !search.found.is_announced(PeerId::from_digest([2; 32])) {
+                match next(search.daemon.as_ref()).await {
+                    Heard::Event(event) => search.event(event),
+                    _ => panic!("the new channel is closed too"),
+                }
+            }
+        };
+        timeout(LONG, found).await.unwrap();
+        search.close().await;
+        peer.shutdown().await;
+    }
+
+    #[test]
+    fn sleep_is_told_from_waiting() {
+        let mut clocks = (Instant::now(), SystemTime::now());
+        assert!(!slept(&mut clocks));
+        clocks.1 -= Duration::from_secs(60);
+        assert!(slept(&mut clocks));
+        assert!(!slept(&mut clocks), "once a sleep");
+        clocks.1 += Duration::from_secs(60);
+        assert!(!slept(&mut clocks), "a clock that was set back is no sleep");
+    }
 }

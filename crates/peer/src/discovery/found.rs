@@ -113,6 +113,11 @@ impl Found {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn is_announced(&self, id: PeerId) -> bool {
+        !self.addresses(id).is_empty()
+    }
+
     pub(super) fn has_news(&self) -> bool {
         !self.news.is_empty()
     }
