@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::arguments::{Get, Global};
 use crate::output::{Line, Output};
-use crate::{DONE, FAILED, INTERRUPTED, USAGE};
+use crate::{DONE, FAILED, INTERRUPTED, TERMINATED, USAGE};
 
 /// News that wait for the printer.
 const MAX_WAITING_NEWS: usize = 16;
@@ -57,29 +57,53 @@ pub async fn run(global: &Global, get: Get) -> u8 {
     let printing = async {
         let mut failed = false;
         while let Some(news) = told.recv().await {
-            failed |= print(&output, &urls, news);
+            failed |= print(&output, &urls, news).await;
         }
         failed
     };
-    let code = tokio::select! {
-        (followed, failed) = async { tokio::join!(following, printing) } => {
-            if let Err(error) = &followed {
-                eprintln!("manyhands-cli: {error}");
-            }
-            if failed || followed.is_err() { FAILED } else { DONE }
+    let working = async {
+        let (followed, failed) = tokio::join!(following, printing);
+        if let Err(error) = &followed {
+            eprintln!("manyhands-cli: {error}");
         }
-        _ = tokio::signal::ctrl_c() => {
-            eprintln!("manyhands-cli: interrupted; the same command goes on from here");
-            INTERRUPTED
-        }
+        if failed || followed.is_err() { FAILED } else { DONE }
+    };
+    let ended = async {
+        let code = ended_by_signal().await;
+        eprintln!("manyhands-cli: interrupted; the same command goes on from here");
+        code
+    };
+    tokio::pin!(ended);
+    let mut code = tokio::select! {
+        code = working => code,
+        code = &mut ended => code,
     };
     if let Instance::Here(engine) = &instance {
         engine.shutdown().await;
     }
-    if code != INTERRUPTED {
-        output.finish();
+    if code == DONE || code == FAILED {
+        // Whoever reads the output may not do so: a signal ends that, too.
+        tokio::select! {
+            () = output.finish() => {}
+            signal = &mut ended => code = signal,
+        }
     }
     code
+}
+
+/// Waits for Ctrl-C or a polite kill; the exit code that goes with it.
+async fn ended_by_signal() -> u8 {
+    #[cfg(unix)]
+    if let Ok(mut terminate) =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+    {
+        return tokio::select! {
+            _ = tokio::signal::ctrl_c() => INTERRUPTED,
+            _ = terminate.recv() => TERMINATED,
+        };
+    }
+    let _ = tokio::signal::ctrl_c().await;
+    INTERRUPTED
 }
 
 /// Checks all that can be checked before anything begins.
@@ -106,7 +130,7 @@ fn prepare(global: &Global, get: &Get) -> Result<(PathBuf, Vec<NewDownload>), St
 }
 
 /// Prints news; whether a download failed with it.
-fn print(output: &Output, urls: &[String], news: Followed) -> bool {
+async fn print(output: &Output, urls: &[String], news: Followed) -> bool {
     let url = |index: usize| urls.get(index).cloned().unwrap_or_default();
     let (line, failed) = match news {
         Followed::Row { index, row } => match (row.state, &row.failure) {
@@ -118,6 +142,6 @@ fn print(output: &Output, urls: &[String], news: Followed) -> bool {
         },
         Followed::Refused { index, failure } => (Line::Failed { url: url(index), failure }, true),
     };
-    output.print(line);
+    output.print(line).await;
     failed
 }

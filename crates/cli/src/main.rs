@@ -18,6 +18,8 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 /// Ended by Ctrl-C, the state saved: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
+/// Ended by SIGTERM, the state saved: 128 + 15.
+const TERMINATED: u8 = 143;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

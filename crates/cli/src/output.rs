@@ -2,13 +2,12 @@
 //!
 //! A thread of its own prints, and progress that finds it busy is left out: a reader that does not read stalls nothing.
 
-use std::io::{IsTerminal, Write};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
-
 use manyhands_engine::view::{DownloadRow, FailureView, RowState, SourceKind, SourceRow};
 use serde::Serialize;
 use serde_json::json;
+use std::io::{IsTerminal, Write};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::oneshot;
 
 /// Lines that may wait for a slow reader.
 const MAX_WAITING_LINES: usize = 64;
@@ -24,8 +23,8 @@ pub enum Line {
 /// Prints lines in the chosen form.
 #[derive(Debug)]
 pub struct Output {
-    lines: SyncSender<Line>,
-    thread: JoinHandle<()>,
+    lines: Sender<Line>,
+    printed: oneshot::Receiver<()>,
 }
 
 #[derive(Serialize)]
@@ -38,33 +37,38 @@ struct Source<'a> {
 
 impl Output {
     pub fn start(as_json: bool) -> Self {
-        let (lines, received) = sync_channel(MAX_WAITING_LINES);
-        let thread = std::thread::spawn(move || {
-            if as_json { print_json(&received) } else { print_words(&received) }
+        let (lines, mut received) = channel(MAX_WAITING_LINES);
+        let (all_printed, printed) = oneshot::channel();
+        std::thread::spawn(move || {
+            if as_json {
+                print_json(&mut received);
+            } else {
+                print_words(&mut received);
+            }
+            let _ = all_printed.send(());
         });
-        Self { lines, thread }
+        Self { lines, printed }
     }
 
     /// Progress is left out where the reader lags behind; results wait for it.
-    pub fn print(&self, line: Line) {
-        match line {
-            Line::Progress { .. } => {
-                if let Err(TrySendError::Disconnected(_)) = self.lines.try_send(line) {}
-            }
-            line => drop(self.lines.send(line)),
-        }
+    pub async fn print(&self, line: Line) {
+        // Where nobody prints any more, nothing is missed.
+        let _ = match line {
+            Line::Progress { .. } => self.lines.try_send(line).is_ok(),
+            line => self.lines.send(line).await.is_ok(),
+        };
     }
 
     /// Waits until all is printed.
-    pub fn finish(self) {
+    pub async fn finish(self) {
         drop(self.lines);
-        let _ = self.thread.join();
+        let _ = self.printed.await;
     }
 }
 
-fn print_json(lines: &Receiver<Line>) {
+fn print_json(lines: &mut Receiver<Line>) {
     let mut stdout = std::io::stdout().lock();
-    for line in lines {
+    while let Some(line) = lines.blocking_recv() {
         let object = match &line {
             Line::Progress { url, row } => json!({
                 "event": "progress", "url": url, "bytes": row.bytes, "total": row.total,
@@ -81,7 +85,7 @@ fn print_json(lines: &Receiver<Line>) {
         };
         // A reader that has gone is its own affair: the files are there all the same.
         if writeln!(stdout, "{object}").and_then(|()| stdout.flush()).is_err() {
-            return lines.iter().for_each(drop);
+            return while lines.blocking_recv().is_some() {};
         }
     }
 }
@@ -104,9 +108,9 @@ impl<'a> From<&'a SourceRow> for Source<'a> {
     }
 }
 
-fn print_words(lines: &Receiver<Line>) {
+fn print_words(lines: &mut Receiver<Line>) {
     let live = std::io::stderr().is_terminal();
-    for line in lines {
+    while let Some(line) = lines.blocking_recv() {
         let mut stderr = std::io::stderr().lock();
         let clear = if live { "\r\x1b[2K" } else { "" };
         let _ = match &line {

@@ -7,7 +7,9 @@
 mod client;
 mod content;
 mod convert;
+mod discovery;
 mod identity;
+mod presence;
 mod server;
 mod tls;
 
@@ -15,8 +17,10 @@ pub use client::{
     CallError, ClientWaits, Content, ContentBody, MAX_ADDRESSES, PeerClient, RemotePeer,
 };
 pub use content::{ContentSource, FetchFailure, FetchOrder, Fetched};
+pub use discovery::{Discovered, Discovery, DiscoveryOptions, InterfaceRule, SERVICE_TYPE};
 pub use identity::{DeviceIdentity, IdentityError};
 pub use manyhands_wire as wire;
+pub use presence::{Presence, PresenceNews, PresenceWaits};
 pub use server::{
     EndedSession, INCOMING_QUEUE, Incoming, IncomingHelp, Lent, ListenError, PeerServer, Reported,
     ServerOptions, ServerWaits,

@@ -56,6 +56,7 @@ pub struct IncomingHelp {
     pub from: PeerId,
     pub address: IpAddr,
     pub request: HelpRequest,
+    /// When the answer cannot be delivered, the request was over before it: nothing has begun, whatever was answered.
     pub answer: oneshot::Sender<HelpAnswer>,
 }
 
@@ -214,12 +215,13 @@ impl PeerServer {
     }
 
     /// The devices whose handshakes fail from now on; their connections and sessions end at once.
-    pub fn set_blocked(&self, peers: BTreeSet<PeerId>) {
-        self.shared.admission.close(&peers);
+    pub fn set_blocked(&self, peers: &BTreeSet<PeerId>) {
+        // First the list: who comes in after this is checked against it.
+        self.shared.blocked.replace(peers.clone());
+        self.shared.admission.close(peers);
         for lent in self.lent().iter().filter(|lent| peers.contains(&lent.peer)) {
             self.end(lent.id, HelpEnd::Stopped);
         }
-        self.shared.blocked.replace(peers);
     }
 
     /// Ends a session by order of the shell: its streams are cut at once, the requester hears why. `None` when there is no

@@ -335,7 +335,7 @@ async fn a_blocked_device_loses_its_session_and_does_not_come_back() {
     let (eve, mut mo) = (Requester::new(), Helper::start(Rules::default()).await);
     let peer = eve.to(&mo);
     let id = session(&peer, &mut mo, MIB).await;
-    mo.server.set_blocked([eve.identity.id()].into());
+    mo.server.set_blocked(&[eve.identity.id()].into());
     let error = within(peer.poll(id, None, 0)).await.unwrap_err();
     assert!(matches!(error, CallError::Lost(_) | CallError::Unreachable(_)), "{error:?}");
     assert!(mo.server.lent().is_empty());

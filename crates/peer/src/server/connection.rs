@@ -77,6 +77,10 @@ async fn one(stream: TcpStream, tls: Arc<ServerConfig>, shared: Arc<Shared>, adm
         if !admitted.proved(id) {
             return debug!(peer = %id.short(), "too many connections");
         }
+        // Once more, now that its connection can be found and closed: it may have been blocked since its key was checked.
+        if shared.blocked.contains(&id) {
+            return;
+        }
         let caller = Caller { id, address: admitted.address(), kill: kill.clone() };
         let stream = WriteDeadline::new(stream, shared.waits.write);
         if let Err(error) = http(stream, caller, &shared).await {
