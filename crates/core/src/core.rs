@@ -325,6 +325,11 @@ impl Core {
         (!self.is_idle()).then(|| self.now + TICK)
     }
 
+    /// Something that is shown beside the downloads has changed.
+    pub fn touch(&mut self) {
+        self.revision += 1;
+    }
+
     /// Grows with everything that may have changed something.
     #[must_use]
     pub fn revision(&self) -> u64 {

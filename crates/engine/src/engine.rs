@@ -15,11 +15,13 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 use ts_rs::TS;
 
+use crate::ask::Ask;
 use crate::control;
+use crate::network::{Network, NetworkConfig};
 use crate::present::Presenter;
 use crate::saver::Saver;
 use crate::shell::{Clock, Command, Facts, Shell};
-use crate::view::{DownloadRow, Query, View};
+use crate::view::{DownloadRow, HelpingRow, PeerRow, Query, RequestRow, View};
 use crate::writer::Writer;
 
 /// Wishes that may wait; front ends that have more wait.
@@ -32,6 +34,8 @@ const LOCK_WAIT: Duration = Duration::from_secs(2);
 pub struct Config {
     /// Where the profile lives; made when missing.
     pub data_dir: PathBuf,
+    /// How to meet others; `None`: not at all.
+    pub network: Option<NetworkConfig>,
 }
 
 /// The profile cannot be opened.
@@ -42,6 +46,8 @@ pub enum OpenError {
     InUse { data_dir: PathBuf, pid: Option<u32> },
     #[error("the profile {} cannot be opened: {cause}", data_dir.display())]
     Profile { data_dir: PathBuf, cause: String },
+    #[error("the network part cannot be started: {0}")]
+    Network(String),
     #[error("the engine cannot be started: {0}")]
     Start(String),
 }
@@ -78,6 +84,21 @@ pub struct NewDownload {
     pub sha256: Option<String>,
     /// To the server at most, 1 to 16; 8 when not given.
     pub connections: Option<u8>,
+    /// Whom to ask for help, and for how many seconds peers that appear are asked; nobody when not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ask: Option<AskFor>,
+}
+
+/// Whom to ask for help with a new download.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct AskFor {
+    /// `none`, `friends`, `everyone`, or device ids with commas between.
+    #[ts(type = "string")]
+    pub who: Ask,
+    #[ts(type = "number")]
+    pub wait_s: u64,
 }
 
 /// A running engine. Cheap to clone; when the last clone is gone, everything is stopped and stored.
@@ -115,6 +136,13 @@ impl Engine {
             rand::random(),
         );
         let start = |error: std::io::Error| OpenError::Start(error.to_string());
+        let network = match &config.network {
+            None => None,
+            Some(network) => {
+                let name = settings.device_name.clone().unwrap_or_else(computer_name);
+                Some(Network::start(network, &store, &name).await.map_err(OpenError::Network)?)
+            }
+        };
         let (facts, received_facts) = Facts::channel();
         let (commands, received_commands) = mpsc::channel(MAX_WAITING_COMMANDS);
         let (changes, seen_changes) = watch::channel(0);
@@ -129,6 +157,7 @@ impl Engine {
             parts: BTreeMap::new(),
             running: BTreeMap::new(),
             presenter: Presenter::default(),
+            network,
             clock: Clock::start(),
         };
         let download_dir: Arc<Path> =
@@ -151,7 +180,57 @@ impl Engine {
     /// What was given makes no sense: the link, the folder, the name or the digest.
     pub async fn add(&self, new: &NewDownload) -> Result<DownloadId, Failure> {
         let spec = Box::new(self.spec(new)?);
-        self.ask(|answer| Command::Add { spec, answer }).await
+        let id = self.ask(|answer| Command::Add { spec, answer }).await?;
+        if let Some(AskFor { who, wait_s }) = &new.ask {
+            self.ask_for_help(id, who.clone(), Duration::from_secs(*wait_s)).await?;
+        }
+        Ok(id)
+    }
+
+    /// Asks peers for help with a download: those who are there, and those who appear within `wait`.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub async fn ask_for_help(
+        &self,
+        id: DownloadId,
+        ask: Ask,
+        wait: Duration,
+    ) -> Result<(), Failure> {
+        self.ask(|answer| Command::Ask { id, ask, wait, answer }).await
+    }
+
+    /// Everybody who is online, and the friends who are not.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub async fn peers(&self) -> Result<Vec<PeerRow>, Failure> {
+        self.ask(|answer| Command::Peers { answer }).await
+    }
+
+    /// The help requests that wait for the user.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub async fn requests(&self) -> Result<Vec<RequestRow>, Failure> {
+        self.ask(|answer| Command::Requests { answer }).await
+    }
+
+    /// The sessions in which this device helps.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub async fn helping(&self) -> Result<Vec<HelpingRow>, Failure> {
+        self.ask(|answer| Command::Helping { answer }).await
+    }
+
+    /// Answers a help request; `id` may be the beginning of its id. Whether there was such a request.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub async fn decide(&self, id: &str, accept: bool) -> Result<bool, Failure> {
+        let id = id.to_owned();
+        self.ask(|answer| Command::Decide { id, accept, answer }).await
     }
 
     /// # Errors
@@ -312,6 +391,12 @@ fn boot_id() -> String {
     } else {
         id.trim().to_owned()
     }
+}
+
+/// What the computer is called.
+fn computer_name() -> String {
+    let name = rustix::system::uname();
+    name.nodename().to_string_lossy().into_owned()
 }
 
 fn system_download_dir() -> PathBuf {

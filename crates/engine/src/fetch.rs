@@ -3,11 +3,18 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use manyhands_core::{ByteRange, Failure, FetchTrouble, Input, LeaseEnd, LeaseId, SourceId};
+use bytes::Bytes;
+use manyhands_core::{
+    Accepted, Asked, ByteRange, Failure, FailureCode, FetchTrouble, Input, LeaseEnd, LeaseId,
+    Rejection, SourceId, accept,
+};
 use manyhands_origin::{FetchError, FetchRequest, Origins, Retry};
+use manyhands_peer::{CallError, ContentBody};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
+use crate::network::session::{self, Session};
 use crate::shell::Facts;
 use crate::writer::{Part, Writer};
 
@@ -58,9 +65,38 @@ pub struct Fetch {
     /// The open part file; with the first request it comes later.
     pub part: PartWhen,
     pub stop: CancellationToken,
-    pub origins: Origins,
+    pub via: Via,
     pub writer: Writer,
     pub facts: Facts,
+}
+
+/// Who is asked.
+#[derive(Debug)]
+pub enum Via {
+    Origin(Origins),
+    Helper(Arc<Session>),
+}
+
+/// An answer of either.
+struct Answer {
+    accepted: Accepted,
+    suggested_name: Option<String>,
+    final_url: Url,
+    body: Body,
+}
+
+enum Body {
+    Origin(manyhands_origin::Body),
+    Helper(ContentBody),
+}
+
+impl Body {
+    async fn next(&mut self) -> Result<Option<Bytes>, LeaseEnd> {
+        match self {
+            Self::Origin(body) => body.next().await.map_err(|error| trouble(&error)),
+            Self::Helper(body) => body.next().await.map_err(|error| helper_trouble(&error)),
+        }
+    }
 }
 
 /// When the part file is there.
@@ -88,13 +124,17 @@ impl Fetch {
     }
 
     async fn fetch(&mut self, dropped_bytes: &mut u64) -> LeaseEnd {
-        let mut answer = match self.origins.fetch(&self.request).await {
-            Ok(answer) => answer,
-            Err(error) => return trouble(&error),
+        let asked = match &self.via {
+            Via::Origin(origins) => ask_origin(origins, &self.request).await,
+            Via::Helper(session) => ask_helper(session, &self.request).await,
         };
-        let suggested_name = answer.suggested_name.take();
-        let accepted = answer.accepted.clone();
-        self.facts.send(Input::Answered { lease: self.lease, accepted, suggested_name }).await;
+        let Answer { accepted, suggested_name, final_url, mut body } = match asked {
+            Ok(answer) => answer,
+            Err(end) => return end,
+        };
+        let accepted_end = accepted.end;
+        let answered = Input::Answered { lease: self.lease, accepted, suggested_name, final_url };
+        self.facts.send(answered).await;
         let part = match &mut self.part {
             PartWhen::Now(part) => Arc::clone(part),
             PartWhen::Later(part) => match part.await {
@@ -104,10 +144,10 @@ impl Fetch {
         };
         let mut told = Instant::now();
         loop {
-            let mut bytes = match answer.body.next().await {
+            let mut bytes = match body.next().await {
                 Ok(Some(bytes)) => bytes,
                 Ok(None) => return LeaseEnd::Complete,
-                Err(error) => return trouble(&error),
+                Err(end) => return end,
             };
             // Room first: what was taken off the lease must be written, or a stop here would lose it.
             let room = self.writer.room_for(bytes.len()).await;
@@ -121,8 +161,8 @@ impl Fetch {
             let left = self.bound.left();
             if left.is_empty() {
                 // Where the lease ends with the body, reading that end keeps the connection for the next lease.
-                if answer.accepted.end == Some(left.start()) {
-                    let _ = answer.body.next().await;
+                if accepted_end == Some(left.start()) {
+                    let _ = body.next().await;
                 }
                 return LeaseEnd::Complete;
             }
@@ -132,6 +172,43 @@ impl Fetch {
             }
         }
     }
+}
+
+async fn ask_origin(origins: &Origins, request: &FetchRequest) -> Result<Answer, LeaseEnd> {
+    let answer = origins.fetch(request).await.map_err(|error| trouble(&error))?;
+    Ok(Answer {
+        accepted: answer.accepted,
+        suggested_name: answer.suggested_name,
+        final_url: answer.final_url,
+        body: Body::Origin(answer.body),
+    })
+}
+
+/// A helper's answer passes the same acceptance rule as the origin's.
+async fn ask_helper(session: &Session, request: &FetchRequest) -> Result<Answer, LeaseEnd> {
+    let Asked::Range(range) = request.asked else {
+        return Err(LeaseEnd::Stopped);
+    };
+    let content = session.remote.content(session.id, range).await;
+    let content = content.map_err(|error| helper_trouble(&error))?;
+    let accepted =
+        accept(request.asked, request.known.as_ref(), &content.head).map_err(|rejection| {
+            let trouble = match rejection {
+                Rejection::Changed(_) => FetchTrouble::Changed,
+                _ => FetchTrouble::Fatal,
+            };
+            let failure = Failure::new(FailureCode::Protocol, format!("A helper: {rejection}."));
+            LeaseEnd::Trouble { trouble, failure }
+        })?;
+    let body = Body::Helper(content.body);
+    Ok(Answer { accepted, suggested_name: None, final_url: request.url.clone(), body })
+}
+
+fn helper_trouble(error: &CallError) -> LeaseEnd {
+    let text = session::with_cause(error);
+    tracing::debug!(error = text, "a helper failed");
+    let failure = Failure::new(FailureCode::Interrupted, format!("A helper: {text}."));
+    LeaseEnd::Trouble { trouble: session::trouble(error), failure }
 }
 
 fn trouble(error: &FetchError) -> LeaseEnd {

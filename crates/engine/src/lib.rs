@@ -9,10 +9,12 @@
 //!                                 └────── records, piece maps ──▶ saver thread ──▶ store
 //! ```
 
+mod ask;
 mod control;
 mod engine;
 mod fetch;
 mod follow;
+mod network;
 mod part;
 mod present;
 mod saver;
@@ -20,12 +22,15 @@ mod shell;
 pub mod view;
 mod writer;
 
+pub use ask::{Ask, AskError};
 pub use control::{ControlError, Remote};
-pub use engine::{Config, Engine, NewDownload, OpenError, default_data_dir};
+pub use engine::{AskFor, Config, Engine, NewDownload, OpenError, default_data_dir};
 pub use follow::{Followed, follow};
 pub use manyhands_core::{
-    DEFAULT_CONNECTIONS, DownloadId, Failure, FailureCode, MAX_CONNECTIONS, Sha256Digest,
+    DEFAULT_CONNECTIONS, DownloadId, Failure, FailureCode, HelpId, MAX_CONNECTIONS, PeerId,
+    Sha256Digest,
 };
+pub use network::{AcceptRule, LendConfig, NetworkConfig};
 
 /// Reads what a person typed or pasted as a link.
 ///

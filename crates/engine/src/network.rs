@@ -14,8 +14,9 @@ use std::time::Duration;
 use manyhands_core::{DownloadId, HelpDesk, HelpEnd, PeerId};
 use manyhands_peer::wire::{DeviceName, Hello};
 use manyhands_peer::{
-    ClientWaits, DeviceIdentity, Discovered, Discovery, DiscoveryOptions, Incoming, InterfaceRule, PeerClient,
-    PeerServer, Presence, PresenceNews, PresenceWaits, RemotePeer, ServerOptions, ServerWaits,
+    ClientWaits, DeviceIdentity, Discovered, Discovery, DiscoveryOptions, Incoming, InterfaceRule,
+    PeerClient, PeerServer, Presence, PresenceNews, PresenceWaits, RemotePeer, ServerOptions,
+    ServerWaits,
 };
 use manyhands_store::{Friend, Store};
 use tokio::sync::{mpsc, watch};
@@ -112,10 +113,15 @@ impl Network {
     ///
     /// # Errors
     /// In words: the key cannot be read or made, or the address cannot be listened on.
-    pub async fn start(config: &NetworkConfig, store: &Store, device_name: &str) -> Result<Self, String> {
+    pub async fn start(
+        config: &NetworkConfig,
+        store: &Store,
+        device_name: &str,
+    ) -> Result<Self, String> {
         let identity = identity(store)?;
         let friends = store.friends().map_err(|error| error.to_string())?;
-        let friends: BTreeMap<_, _> = friends.into_iter().map(|friend| (friend.id, friend)).collect();
+        let friends: BTreeMap<_, _> =
+            friends.into_iter().map(|friend| (friend.id, friend)).collect();
         let name = DeviceName::neutralised(config.name.as_deref().unwrap_or(device_name));
         let lend = config.lend.unwrap_or_default();
         let (hello_sender, hello) = watch::channel(Hello::new(name.clone(), config.lend.is_some()));
@@ -131,7 +137,10 @@ impl Network {
             Presence::start(client, PresenceWaits::default(), seen_friends.clone(), received_hints);
         for friend in friends.values().filter(|friend| !friend.last_addresses.is_empty()) {
             // More friends than fit are found by discovery.
-            let _ = hints.try_send(Discovered::PeerSeen { id: friend.id, addresses: friend.last_addresses.clone() });
+            let _ = hints.try_send(Discovered::PeerSeen {
+                id: friend.id,
+                addresses: friend.last_addresses.clone(),
+            });
         }
         let discovery = (!config.no_mdns).then(|| {
             let options = DiscoveryOptions {
@@ -234,7 +243,9 @@ impl Network {
                 friend: self.is_friend(id),
                 lending: online.is_some_and(|online| online.hello.lending),
                 addresses: online
-                    .map(|online| online.remote.addresses().iter().map(ToString::to_string).collect())
+                    .map(|online| {
+                        online.remote.addresses().iter().map(ToString::to_string).collect()
+                    })
                     .unwrap_or_default(),
             }
         };
@@ -242,7 +253,13 @@ impl Network {
     }
 
     /// A help session of a download is over: forgets it and tells the helper what it came to.
-    pub fn end_session(&mut self, key: (DownloadId, PeerId), reason: HelpEnd, received_bytes: u64, used_bytes: u64) {
+    pub fn end_session(
+        &mut self,
+        key: (DownloadId, PeerId),
+        reason: HelpEnd,
+        received_bytes: u64,
+        used_bytes: u64,
+    ) {
         if let Some(session) = self.sessions.remove(&key) {
             session.end(reason, received_bytes, used_bytes);
         }
@@ -255,7 +272,8 @@ fn identity(store: &Store) -> Result<DeviceIdentity, String> {
     let stored = store.load_secret(IDENTITY).map_err(|error| error.to_string())?;
     if let Some(pem) = stored {
         let pem = String::from_utf8(pem).map_err(|_| format!("{IDENTITY} is no key"))?;
-        return DeviceIdentity::from_pem(&pem).map_err(|error| format!("{IDENTITY}: {}", with_causes(&error)));
+        return DeviceIdentity::from_pem(&pem)
+            .map_err(|error| format!("{IDENTITY}: {}", with_causes(&error)));
     }
     let identity = DeviceIdentity::generate().map_err(|error| with_causes(&error))?;
     store.save_secret(IDENTITY, identity.to_pem().as_bytes()).map_err(|error| error.to_string())?;

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use manyhands_core::{
-    ByteRange, Core, DownloadId, DownloadRecord, DownloadState, Failure, Geometry, Life, Now,
-    Verification,
+    AskState, ByteRange, Core, DownloadId, DownloadRecord, DownloadState, Failure, Geometry, Life,
+    Now, PeerId, Verification,
 };
 
 use crate::view::{
-    Action, Counts, DownloadDetails, DownloadRow, FailureView, Filter, HistoryPoint, LogLine,
-    Query, RowState, SourceKind, SourceRow, VerificationView, View,
+    Action, Counts, DownloadDetails, DownloadRow, FailureView, Filter, HelpRow, HelpState,
+    HistoryPoint, LogLine, Query, RowState, SourceKind, SourceRow, VerificationView, View,
 };
 
 /// Rows of a view at most.
@@ -245,6 +245,7 @@ fn row(core: &Core, record: &DownloadRecord, state: &DownloadState, now: Now) ->
                 }
             })
             .collect(),
+        help: core.help(record.id).into_iter().map(help_row).collect(),
         failure: failure.map(|failure| failure_view(&failure)),
         verification,
         sha256,
@@ -259,6 +260,18 @@ fn row(core: &Core, record: &DownloadRecord, state: &DownloadState, now: Now) ->
             RowState::Completed => vec![Action::OpenFolder, Action::Remove],
         },
     }
+}
+
+fn help_row((peer, name, state): (PeerId, String, AskState)) -> HelpRow {
+    let state = match state {
+        AskState::Asked => HelpState::Asked,
+        AskState::Accepted { .. } => HelpState::Accepted,
+        AskState::Declined { .. } => HelpState::Declined,
+        AskState::Expired => HelpState::Expired,
+        AskState::Lost => HelpState::Lost,
+        AskState::Ended { .. } => HelpState::Ended,
+    };
+    HelpRow { peer: peer.to_string(), name, state }
 }
 
 /// A failure as front ends get it.

@@ -8,18 +8,22 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use manyhands_core::{
     ByteRange, Core, CoreError, DownloadId, DownloadSpec, Effect, Failure, FailureCode, Found,
-    Input, LeaseId, Now, SourceId,
+    HelpOffer, Input, LeaseEnd, LeaseId, Now, PeerId, SourceId,
 };
 use manyhands_origin::{FetchRequest, Origins};
+use manyhands_peer::PresenceNews;
 use manyhands_store::Op;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::fetch::{Bound, Fetch, PartWhen};
+use crate::ask::Ask;
+use crate::fetch::{Bound, Fetch, PartWhen, Via};
+use crate::network::session::{Asking, Session};
+use crate::network::{Network, NetworkFact, Online, Policy};
 use crate::part::{self, Created, Reopened, disk_failure};
 use crate::present::Presenter;
 use crate::saver::Saver;
-use crate::view::{DownloadRow, Query, View};
+use crate::view::{DownloadRow, HelpingRow, PeerRow, Query, RequestRow, View};
 use crate::writer::{Part, Writer, discard_part};
 
 /// Facts that may wait for the core; those who have more wait.
@@ -34,6 +38,7 @@ const SHUTDOWN_WAIT: Duration = Duration::from_secs(5);
 pub struct Fact {
     input: Input,
     part: Option<Arc<Part>>,
+    session: Option<((DownloadId, PeerId), Arc<Session>)>,
 }
 
 /// The way for facts to the core.
@@ -48,16 +53,28 @@ impl Facts {
 
     /// Waits for room. After the end of the program nobody listens, and that is fine.
     pub async fn send(&self, input: Input) {
-        let _ = self.0.send(Fact { input, part: None }).await;
+        let _ = self.0.send(Fact { input, part: None, session: None }).await;
     }
 
     /// From threads.
     pub fn blocking_send(&self, input: Input) {
-        let _ = self.0.blocking_send(Fact { input, part: None });
+        let _ = self.0.blocking_send(Fact { input, part: None, session: None });
     }
 
     async fn send_with_part(&self, part: Option<Part>, input: Input) {
-        let _ = self.0.send(Fact { input, part: part.map(Arc::new) }).await;
+        let _ = self.0.send(Fact { input, part: part.map(Arc::new), session: None }).await;
+    }
+
+    /// The answer to a help request, with the session that it opened.
+    pub async fn send_with_session(
+        &self,
+        download: DownloadId,
+        peer: PeerId,
+        session: Arc<Session>,
+        input: Input,
+    ) {
+        let session = Some(((download, peer), session));
+        let _ = self.0.send(Fact { input, part: None, session }).await;
     }
 }
 
@@ -72,6 +89,11 @@ pub enum Command {
     ResumeAll { answer: oneshot::Sender<()> },
     View { query: Query, answer: oneshot::Sender<View> },
     Row { id: DownloadId, answer: oneshot::Sender<Option<DownloadRow>> },
+    Ask { id: DownloadId, ask: Ask, wait: Duration, answer: oneshot::Sender<()> },
+    Peers { answer: oneshot::Sender<Vec<PeerRow>> },
+    Requests { answer: oneshot::Sender<Vec<RequestRow>> },
+    Helping { answer: oneshot::Sender<Vec<HelpingRow>> },
+    Decide { id: String, accept: bool, answer: oneshot::Sender<bool> },
     Shutdown { answer: oneshot::Sender<()> },
 }
 
@@ -87,6 +109,7 @@ pub struct Shell {
     pub parts: BTreeMap<DownloadId, Arc<Part>>,
     pub running: BTreeMap<LeaseId, Running>,
     pub presenter: Presenter,
+    pub network: Option<Network>,
     pub clock: Clock,
 }
 
@@ -132,13 +155,14 @@ impl Shell {
             let wait = self.core.poll_timeout().map(|at| at.saturating_sub(now));
             tokio::select! {
                 Some(fact) = facts.recv() => self.handle(fact),
+                fact = next_of(&mut self.network) => self.handle_network(fact),
                 command = commands.recv() => match command {
                     Some(Command::Shutdown { answer }) => break Some(answer),
                     Some(command) => self.obey(command),
                     None => break None,
                 },
                 () = tokio::time::sleep(wait.unwrap_or(Duration::MAX)), if wait.is_some() => {
-                    self.handle(Fact { input: Input::Tick, part: None });
+                    self.handle(Fact { input: Input::Tick, part: None, session: None });
                 }
                 _ = told.tick() => self.tell_changes(),
             }
@@ -148,8 +172,11 @@ impl Shell {
         drop(asked_to_stop);
     }
 
-    fn handle(&mut self, Fact { input, part }: Fact) {
+    fn handle(&mut self, Fact { input, part, session }: Fact) {
         let now = self.clock.now();
+        if let (Some(network), Some((key, session))) = (&mut self.network, session) {
+            network.sessions.insert(key, session);
+        }
         if let Some(part) = part {
             self.parts.insert(part.download, part);
         }
@@ -160,7 +187,12 @@ impl Shell {
     }
 
     fn tell_changes(&mut self) {
-        self.presenter.sample(&self.core, self.clock.now());
+        let now = self.clock.now();
+        self.presenter.sample(&self.core, now);
+        if let Some(network) = &mut self.network {
+            network.tick_desk(now.monotonic);
+            network.policies.retain(|_, policy| policy.until >= now.monotonic);
+        }
         let revision = self.core.revision();
         self.changes.send_if_modified(|told| std::mem::replace(told, revision) != revision);
     }
@@ -194,9 +226,82 @@ impl Shell {
             Command::Row { id, answer } => {
                 let _ = answer.send(self.presenter.row(&self.core, id, now));
             }
+            Command::Ask { id, ask, wait, answer } => {
+                if let Some(network) = &mut self.network {
+                    let until = now.monotonic.saturating_add(wait);
+                    network.policies.insert(id, Policy { ask, until });
+                }
+                self.ask_around();
+                let _ = answer.send(());
+            }
+            Command::Peers { answer } => {
+                let _ = answer.send(self.network.as_ref().map(Network::peers).unwrap_or_default());
+            }
+            Command::Requests { answer } => {
+                let requests = self.network.as_ref().map(|network| network.requests(now.monotonic));
+                let _ = answer.send(requests.unwrap_or_default());
+            }
+            Command::Helping { answer } => {
+                let _ =
+                    answer.send(self.network.as_ref().map(Network::helping).unwrap_or_default());
+            }
+            Command::Decide { id, accept, answer } => {
+                let _ = answer.send(self.decide(&id, accept, now));
+            }
             // The loop has taken it.
             Command::Shutdown { answer } => drop(answer),
         }
+    }
+
+    /// Asks everybody whom the user wants to be asked and who is there.
+    fn ask_around(&mut self) {
+        let Some(network) = &self.network else { return };
+        let now = self.clock.now();
+        for (id, policy) in network.policies.clone() {
+            let Some(record) = self.core.record(id) else { continue };
+            let wanted = network.online.iter().filter(|(peer, online)| {
+                policy.ask.may_ask(
+                    **peer,
+                    network.is_friend(**peer),
+                    online.hello.lending,
+                    &record.spec.url,
+                )
+            });
+            let peers: Vec<_> = wanted.map(|(peer, _)| (*peer, network.name_of(*peer))).collect();
+            if !peers.is_empty() {
+                // One that does not run yet is asked for when it does; one that is over needs nobody.
+                let _ = self.core.ask_help(id, peers, now);
+            }
+        }
+    }
+
+    fn handle_network(&mut self, fact: NetworkFact) {
+        let now = self.clock.now();
+        let Some(network) = &mut self.network else { return };
+        match fact {
+            NetworkFact::Presence(PresenceNews::Online { peer, hello }) => {
+                network.online.insert(peer.id(), Online { remote: peer, hello });
+                self.ask_around();
+            }
+            NetworkFact::Presence(PresenceNews::Offline { id }) => {
+                network.online.remove(&id);
+            }
+            NetworkFact::Incoming(incoming) => network.take_in(incoming, now.monotonic),
+        }
+        self.core.touch();
+    }
+
+    /// The user's answer to a request; `id` may be its beginning, where that is clear.
+    fn decide(&mut self, id: &str, accept: bool, now: Now) -> bool {
+        let Some(network) = &mut self.network else { return false };
+        let mut matching = network.waiting.keys().filter(|known| known.to_string().starts_with(id));
+        let (Some(found), None) = (matching.next().copied(), matching.next()) else { return false };
+        let Some(from) = network.decide(found, accept, now.monotonic) else { return false };
+        if accept && let Some(friend) = network.befriend(from, now.unix_ms) {
+            self.saver.apply(vec![Op::PutFriend(friend)], None);
+        }
+        self.core.touch();
+        true
     }
 
     async fn shut_down(&mut self, facts: &mut mpsc::Receiver<Fact>) {
@@ -211,6 +316,9 @@ impl Shell {
         });
         if closed.await.is_err() {
             tracing::warn!("some downloads did not stop in time; they go on from what is stored");
+        }
+        if let Some(network) = &mut self.network {
+            network.shut_down().await;
         }
         // The saver tells what it has stored: somebody must go on listening, or it would wait for ever.
         let listening = async { while facts.recv().await.is_some() {} };
@@ -241,9 +349,9 @@ impl Shell {
                 }
                 self.writer.close(download, part.filter(|_| discard).map(|part| part.path.clone()));
             }
-            Effect::Fetch { download, lease, source, url, asked, range, known, hold } => {
+            Effect::Fetch { download, lease, source, helper, url, asked, range, known, hold } => {
                 let request = FetchRequest { url, asked, known };
-                self.fetch(download, lease, source, request, range, hold);
+                self.fetch(download, lease, source, request, range, hold, helper);
             }
             Effect::Proceed { lease } => {
                 if let Some(running) = self.running.get_mut(&lease)
@@ -251,6 +359,18 @@ impl Shell {
                         (running.proceed.take(), self.parts.get(&running.download))
                 {
                     let _ = proceed.send(Arc::clone(part));
+                }
+            }
+            Effect::AskHelp { download, peer, what } => self.ask_help(download, peer, *what),
+            Effect::WithdrawHelp { download, peer } => {
+                let network = self.network.as_mut();
+                if let Some(asking) = network.and_then(|n| n.asking.remove(&(download, peer))) {
+                    asking.withdraw();
+                }
+            }
+            Effect::EndHelp { download, peer, reason, received_bytes, used_bytes } => {
+                if let Some(network) = &mut self.network {
+                    network.end_session((download, peer), reason, received_bytes, used_bytes);
                 }
             }
             Effect::Cut { lease, to } => {
@@ -284,6 +404,7 @@ impl Shell {
         }
     }
 
+    #[allow(clippy::too_many_arguments, reason = "the fields of one effect")]
     fn fetch(
         &mut self,
         download: DownloadId,
@@ -292,7 +413,20 @@ impl Shell {
         request: FetchRequest,
         range: ByteRange,
         hold: bool,
+        helper: Option<PeerId>,
     ) {
+        let session =
+            helper.map(|peer| self.network.as_ref()?.sessions.get(&(download, peer)).cloned());
+        let via = match session {
+            None => Via::Origin(self.origins.clone()),
+            Some(Some(session)) => Via::Helper(session),
+            Some(None) => {
+                // It ended a moment ago; the core is about to hear of it.
+                let (up_to, end) = (range.start(), LeaseEnd::Stopped);
+                let ended = Input::LeaseEnded { lease, up_to, dropped_bytes: 0, end };
+                return self.core.handle(ended, self.clock.now());
+            }
+        };
         let (proceed, part) = match self.parts.get(&download).filter(|_| !hold) {
             Some(part) => (None, PartWhen::Now(Arc::clone(part))),
             None => {
@@ -308,12 +442,25 @@ impl Shell {
             bound: Arc::clone(&bound),
             part,
             stop: stop.clone(),
-            origins: self.origins.clone(),
+            via,
             writer: self.writer.clone(),
             facts: self.facts.clone(),
         };
         self.running.insert(lease, Running { download, bound, stop, proceed });
         tokio::spawn(fetch.run());
+    }
+
+    fn ask_help(&mut self, download: DownloadId, peer: PeerId, what: HelpOffer) {
+        let facts = self.facts.clone();
+        let now = self.clock.now();
+        let Some(network) = &mut self.network else { return };
+        let Some(online) = network.online.get(&peer) else {
+            return self.core.handle(Input::HelperLost { download, peer }, now);
+        };
+        let to_friend = network.is_friend(peer);
+        let remote = online.remote.clone();
+        let asking = Asking::start(remote, network.name.clone(), download, what, to_friend, facts);
+        network.asking.insert((download, peer), asking);
     }
 
     fn open_part(&self, download: DownloadId, dir: PathBuf, found: Found) {
@@ -390,6 +537,14 @@ impl Shell {
                 Err(failure) => facts.send(Input::PartFailed { download, failure }).await,
             }
         });
+    }
+}
+
+/// The next thing that others do; never, without a network.
+async fn next_of(network: &mut Option<Network>) -> NetworkFact {
+    match network {
+        Some(network) => network.next().await,
+        None => std::future::pending().await,
     }
 }
 

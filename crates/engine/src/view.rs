@@ -87,6 +87,8 @@ pub struct DownloadRow {
     #[ts(type = "number | null")]
     pub remaining_s: Option<u64>,
     pub sources: Vec<SourceRow>,
+    /// The peers that were asked, and what they said.
+    pub help: Vec<HelpRow>,
     pub failure: Option<FailureView>,
     pub verification: Option<VerificationView>,
     /// The finished file's SHA-256, where it was needed.
@@ -216,4 +218,81 @@ pub struct LogLine {
     pub at_unix_ms: u64,
     /// English.
     pub text: String,
+}
+
+/// A peer that one download has asked for help.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct HelpRow {
+    pub peer: String,
+    pub name: String,
+    pub state: HelpState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum HelpState {
+    Asked,
+    Accepted,
+    Declined,
+    Expired,
+    /// It cannot be reached any more.
+    Lost,
+    /// Was there, and is done: stopped, used up, or not needed any more.
+    Ended,
+}
+
+/// Another device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct PeerRow {
+    /// Its device id.
+    pub peer: String,
+    pub name: String,
+    pub online: bool,
+    pub friend: bool,
+    /// Whether it says that requests are welcome.
+    pub lending: bool,
+    pub addresses: Vec<String>,
+}
+
+/// A help request that waits for this user's answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct RequestRow {
+    pub id: String,
+    pub peer: String,
+    /// What the requester calls itself; neutralised.
+    pub name: String,
+    pub friend: bool,
+    /// The servers that this device would connect to, under its own address.
+    pub origins: Vec<String>,
+    /// Told to friends only.
+    pub file_name: Option<String>,
+    #[ts(type = "number | null")]
+    pub size_bytes: Option<u64>,
+    /// The most that it would cost.
+    #[ts(type = "number")]
+    pub budget_bytes: u64,
+    #[ts(type = "number")]
+    pub expires_in_s: u64,
+}
+
+/// A session in which this device helps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct HelpingRow {
+    pub id: String,
+    pub peer: String,
+    pub name: String,
+    pub origins: Vec<String>,
+    #[ts(type = "number")]
+    pub budget_bytes: u64,
+    #[ts(type = "number")]
+    pub sent_bytes: u64,
 }

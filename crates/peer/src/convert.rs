@@ -50,7 +50,9 @@ macro_rules! same_words {
             match end { $(HelpEnd::$word => EndReason::$word),* }
         }
 
-        pub(crate) fn help_end(reason: EndReason) -> HelpEnd {
+        /// Why the other side says that a session ended.
+        #[must_use]
+        pub fn help_end(reason: EndReason) -> HelpEnd {
             match reason { $(EndReason::$word => HelpEnd::$word),* }
         }
     };

@@ -16,6 +16,7 @@ mod tls;
 pub use client::{
     CallError, ClientWaits, Content, ContentBody, MAX_ADDRESSES, PeerClient, RemotePeer,
 };
+pub use convert::help_end;
 pub use content::{ContentSource, FetchFailure, FetchOrder, Fetched};
 pub use discovery::{Discovered, Discovery, DiscoveryOptions, InterfaceRule, SERVICE_TYPE};
 pub use identity::{DeviceIdentity, IdentityError};

@@ -71,7 +71,8 @@ mod tests {
         assert_eq!(v4_gateway(line), Some(expected.parse().unwrap()));
         assert_eq!(v4_gateway("eth0\t0003A8C0\t00000000\t0001"), None);
         assert_eq!(v4_gateway("Iface\tDestination\tGateway \tFlags"), None);
-        let line = format!("{0} 00 {0} 00 fe800000000000000000000000000001 00000400", "0".repeat(32));
+        let line =
+            format!("{0} 00 {0} 00 fe800000000000000000000000000001 00000400", "0".repeat(32));
         assert_eq!(v6_gateway(&line), Some("fe80::1".parse().unwrap()));
     }
 

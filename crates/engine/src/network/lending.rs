@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{StreamExt, unfold};
-use manyhands_core::{Asked, ByteRange, DeskEffect, DeskInput, HelpAnswer, HelpAsk, HelpId, PeerId, Rejection, Standing};
+use manyhands_core::{
+    Asked, ByteRange, DeskEffect, DeskInput, HelpAnswer, HelpAsk, HelpId, PeerId, Rejection,
+    Standing,
+};
 use manyhands_origin::{
     AddressGuard, FetchError, FetchRequest, Options, Origins, ProxyMode, RedirectError, Retry,
 };
@@ -45,8 +48,12 @@ impl Network {
                     budget_bytes: help.request.budget_bytes,
                     auto_accept_bytes: accept.then_some(u64::MAX),
                 };
-                let waiting =
-                    Waiting { from: help.from, request: help.request, answer: Some(help.answer), accepted: false };
+                let waiting = Waiting {
+                    from: help.from,
+                    request: help.request,
+                    answer: Some(help.answer),
+                    accepted: false,
+                };
                 self.waiting.insert(help.id, waiting);
                 self.desk.handle(DeskInput::Requested(ask), now);
             }
@@ -76,7 +83,11 @@ impl Network {
     pub fn decide(&mut self, id: HelpId, accept: bool, now: Duration) -> Option<PeerId> {
         let from = self.waiting.get(&id).filter(|waiting| waiting.answer.is_some())?.from;
         self.desk.handle(
-            if accept { DeskInput::UserAccepted { id, budget_bytes: None } } else { DeskInput::UserDeclined { id } },
+            if accept {
+                DeskInput::UserAccepted { id, budget_bytes: None }
+            } else {
+                DeskInput::UserDeclined { id }
+            },
             now,
         );
         self.carry_out_desk();
@@ -134,7 +145,8 @@ impl Network {
     #[must_use]
     pub fn helping(&self) -> Vec<HelpingRow> {
         let lent = self.server.lent();
-        let sent = |id: HelpId| lent.iter().find(|lent| lent.id == id).map_or(0, |lent| lent.sent_bytes);
+        let sent =
+            |id: HelpId| lent.iter().find(|lent| lent.id == id).map_or(0, |lent| lent.sent_bytes);
         let row = |(id, session): (HelpId, &manyhands_core::LentSession)| {
             let waiting = self.waiting.get(&id);
             HelpingRow {
@@ -158,7 +170,10 @@ impl Network {
 /// `https://example.org`, with the port where it is not the scheme's.
 fn origin_text(origin: &OriginName) -> String {
     let url = origin_url(origin);
-    url.map_or_else(|| origin.host().to_owned(), |url| url.as_str().trim_end_matches('/').to_owned())
+    url.map_or_else(
+        || origin.host().to_owned(),
+        |url| url.as_str().trim_end_matches('/').to_owned(),
+    )
 }
 
 fn origin_url(origin: &OriginName) -> Option<Url> {
@@ -173,7 +188,8 @@ pub struct HelperContent {
 
 impl HelperContent {
     pub fn new(guard: impl AddressGuard + 'static) -> Result<Self, String> {
-        let options = Options { guard: Some(Arc::new(guard)), proxy: ProxyMode::None, ..Options::default() };
+        let options =
+            Options { guard: Some(Arc::new(guard)), proxy: ProxyMode::None, ..Options::default() };
         Ok(Self { origins: Origins::new(&options).map_err(|failure| failure.message)? })
     }
 }
@@ -186,8 +202,11 @@ impl ContentSource for HelperContent {
             if !consented.iter().any(|url| url.origin() == order.url.origin()) {
                 return Err(FetchFailure::NotConsented);
             }
-            let request =
-                FetchRequest { url: order.url, asked: Asked::Range(order.range), known: Some(order.known) };
+            let request = FetchRequest {
+                url: order.url,
+                asked: Asked::Range(order.range),
+                known: Some(order.known),
+            };
             let answer = origins.fetch(&request).await.map_err(|error| failure(&error))?;
             let end = answer.accepted.end.unwrap_or(order.range.end());
             let range = ByteRange::new(order.range.start(), end).ok_or(FetchFailure::BadAnswer)?;
@@ -208,7 +227,9 @@ impl ContentSource for HelperContent {
 fn failure(error: &FetchError) -> FetchFailure {
     let milliseconds = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     let retry_after_ms = match error.retry() {
-        Retry::After(wait) | Retry::FewerConnections { after: Some(wait) } => Some(milliseconds(wait)),
+        Retry::After(wait) | Retry::FewerConnections { after: Some(wait) } => {
+            Some(milliseconds(wait))
+        }
         _ => None,
     };
     match error {
@@ -216,10 +237,16 @@ fn failure(error: &FetchError) -> FetchFailure {
         | FetchError::Denied { status, .. }
         | FetchError::Busy { status, .. }
         | FetchError::Server { status, .. }
-        | FetchError::Status { status, .. } => FetchFailure::Status { status: *status, retry_after_ms },
+        | FetchError::Status { status, .. } => {
+            FetchFailure::Status { status: *status, retry_after_ms }
+        }
         FetchError::RangeIgnored { .. } => FetchFailure::RangesIgnored,
-        FetchError::NotSatisfiable { length, .. } => FetchFailure::NotSatisfiable { length: *length },
-        FetchError::Changed { .. } | FetchError::Rejected { source: Rejection::Changed(_), .. } => FetchFailure::Changed,
+        FetchError::NotSatisfiable { length, .. } => {
+            FetchFailure::NotSatisfiable { length: *length }
+        }
+        FetchError::Changed { .. } | FetchError::Rejected { source: Rejection::Changed(_), .. } => {
+            FetchFailure::Changed
+        }
         FetchError::AddressRefused { .. } => FetchFailure::AddressRefused,
         FetchError::Redirect { why: RedirectError::NotConsented, .. } => FetchFailure::NotConsented,
         FetchError::WebPage { .. }

@@ -3,9 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use manyhands_core::{
-    DownloadId, FetchTrouble, HelpAnswer, HelpEnd, HelpId, HelpOffer, Input, PeerId,
-};
+use manyhands_core::{DownloadId, FetchTrouble, HelpAnswer, HelpEnd, HelpId, HelpOffer, Input};
 use manyhands_peer::wire::{
     DeviceName, FileName, HelpRequest, HelpState, List, Mode, OriginName, Problem, ProblemCode,
 };
@@ -96,7 +94,8 @@ async fn ask(
 ) -> Result<(HelpId, HelpAnswer), CallError> {
     let mut origins = Vec::new();
     for url in [&what.url, &what.final_url] {
-        let origin = OriginName::of(url).map_err(|_| CallError::Nonsense("the link has no origin"))?;
+        let origin =
+            OriginName::of(url).map_err(|_| CallError::Nonsense("the link has no origin"))?;
         if !origins.contains(&origin) {
             origins.push(origin);
         }
@@ -139,7 +138,7 @@ impl Session {
             match polled {
                 Ok(state) if state.state.is_final() => {
                     let reason = match state.state {
-                        HelpState::Ended(end) => manyhands_peer::end_of(end.reason),
+                        HelpState::Ended(end) => manyhands_peer::help_end(end.reason),
                         _ => HelpEnd::Other,
                     };
                     return facts.send(Input::HelpEnded { download, peer, reason }).await;
@@ -150,7 +149,8 @@ impl Session {
                 }
                 Err(error) => {
                     failed += 1;
-                    let gone = matches!(&error, CallError::Problem(problem) if problem.status < 500);
+                    let gone =
+                        matches!(&error, CallError::Problem(problem) if problem.status < 500);
                     if gone || failed >= FAILED_POLLS {
                         return facts.send(Input::HelperLost { download, peer }).await;
                     }
@@ -166,7 +166,9 @@ pub fn trouble(error: &CallError) -> FetchTrouble {
     match error {
         CallError::Unreachable(_) | CallError::Lost(_) => FetchTrouble::Again,
         CallError::Problem(problem) => trouble_of(problem),
-        CallError::WrongDevice { .. } | CallError::Link(_) | CallError::Nonsense(_) => FetchTrouble::Fatal,
+        CallError::WrongDevice { .. } | CallError::Link(_) | CallError::Nonsense(_) => {
+            FetchTrouble::Fatal
+        }
     }
 }
 
@@ -181,7 +183,9 @@ fn trouble_of(problem: &Problem) -> FetchTrouble {
             (Some(500..=599), None) => FetchTrouble::Again,
             _ => FetchTrouble::Fatal,
         },
-        Some(ProblemCode::Busy | ProblemCode::TooMany) => FetchTrouble::After(pause.unwrap_or(BUSY_PAUSE)),
+        Some(ProblemCode::Busy | ProblemCode::TooMany) => {
+            FetchTrouble::After(pause.unwrap_or(BUSY_PAUSE))
+        }
         Some(ProblemCode::TooSlow | ProblemCode::Internal) | None => FetchTrouble::Again,
         Some(_) => FetchTrouble::Fatal,
     }
@@ -192,9 +196,4 @@ pub fn with_cause(error: &CallError) -> String {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
     }
-}
-
-/// For [`crate::fetch`]: the helper's short name.
-pub fn short(peer: PeerId) -> String {
-    peer.short()
 }
