@@ -46,6 +46,10 @@ pub struct View {
     /// Of all downloads together.
     #[ts(type = "number")]
     pub bytes_per_s: u64,
+    /// Whether there is anything to pause, among all downloads …
+    pub can_pause_all: bool,
+    /// … and anything paused to go on with.
+    pub can_resume_all: bool,
     /// How many rows match; `rows` holds the part that was asked for.
     pub matching: u32,
     pub rows: Vec<DownloadRow>,
