@@ -123,7 +123,7 @@ impl Engine {
             origins: Origins::new(&Options::default())
                 .map_err(|failure| OpenError::Start(failure.message))?,
             writer: Writer::start(facts.clone()).map_err(start)?,
-            saver: Saver::start(store, facts.clone()).map_err(start)?,
+            saver: Saver::start(store, data_dir.clone(), facts.clone()).map_err(start)?,
             facts,
             changes,
             parts: BTreeMap::new(),
