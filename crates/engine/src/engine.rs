@@ -19,7 +19,7 @@ use crate::control;
 use crate::present::Presenter;
 use crate::saver::Saver;
 use crate::shell::{Clock, Command, Facts, Shell};
-use crate::view::{DownloadRow, Query, View};
+use crate::view::{DownloadRow, Query, View, Welcome};
 use crate::writer::Writer;
 
 /// Wishes that may wait; front ends that have more wait.
@@ -214,6 +214,15 @@ impl Engine {
     #[must_use]
     pub fn download_dir(&self) -> &Path {
         &self.download_dir
+    }
+
+    /// What a front end needs to know once.
+    #[must_use]
+    pub fn welcome(&self) -> Welcome {
+        Welcome {
+            download_dir: self.download_dir.to_string_lossy().into_owned(),
+            recovered: self.recovered.as_deref().map(str::to_owned),
+        }
     }
 
     /// What to tell the user when the profile was damaged and the list had to be rebuilt.

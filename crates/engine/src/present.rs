@@ -257,7 +257,7 @@ fn row(core: &Core, record: &DownloadRecord, state: &DownloadState, now: Now) ->
                 }
             })
             .collect(),
-        failure: failure.map(|failure| failure_view(&failure)),
+        failure: failure.map(FailureView::from),
         verification,
         sha256,
         active_s: core.active_for(record.id, now.monotonic).as_secs_f64(),
@@ -275,16 +275,6 @@ fn actions(state: RowState) -> &'static [Action] {
         RowState::Finishing => &[],
         RowState::Paused | RowState::Failed => &[Action::Resume, Action::Remove],
         RowState::Completed => &[Action::OpenFolder, Action::Remove],
-    }
-}
-
-/// A failure as front ends get it.
-#[must_use]
-pub fn failure_view(failure: &Failure) -> FailureView {
-    FailureView {
-        code: failure.code.as_str().to_owned(),
-        message: failure.message.clone(),
-        hint: failure.code.hint().to_owned(),
     }
 }
 
