@@ -101,6 +101,8 @@ pub(crate) enum Outcome {
 pub(crate) struct Run {
     phase: Phase,
     pub map: PieceMap,
+    /// Until then the map is empty and the record knows better.
+    map_loaded: bool,
     pub transfer: Transfer,
     /// The part file is being opened or made: it must be known before it can be closed.
     awaiting_part: bool,
@@ -129,6 +131,7 @@ impl Run {
         let mut run = Self {
             phase: Phase::Opening,
             map: PieceMap::default(),
+            map_loaded: false,
             transfer: Transfer::default(),
             awaiting_part: false,
             accepted: None,
@@ -189,7 +192,7 @@ impl Run {
 
     /// Bytes that are there; while the map is not loaded yet, those of the last run.
     pub fn bytes_kept(&self, record: &DownloadRecord) -> u64 {
-        if self.phase == Phase::Opening { record.kept_bytes } else { self.map.bytes() }
+        if self.map_loaded { self.map.bytes() } else { record.kept_bytes }
     }
 
     /// How long this run has been going on.
@@ -343,6 +346,9 @@ impl Run {
 
     fn ask_first(&mut self, record: &DownloadRecord, now: Now, shared: &mut Shared) {
         self.map = PieceMap::default();
+        self.map_loaded = true;
+        // What is stored may be of a part file that is no more.
+        self.clear_map = true;
         self.transfer = Transfer::whole(None);
         // One answer to begin with; how many connections come after it is settled when it is known that ranges work.
         self.transfer.add_source(SourceId::ORIGIN, Source::new(1, now.monotonic));
@@ -361,6 +367,7 @@ impl Run {
             return;
         };
         self.phase = Phase::Fetching;
+        self.map_loaded = true;
         let mut source = Source::new(record.spec.max_connections, now.monotonic);
         match found.identity.length.filter(|_| found.ranges) {
             Some(length) => {
@@ -796,7 +803,7 @@ impl Run {
     }
 
     fn persist(&mut self, record: &mut DownloadRecord, shared: &mut Shared) {
-        record.kept_bytes = self.map.bytes();
+        record.kept_bytes = self.bytes_kept(record);
         self.bytes_at_save = self.map.bytes();
         self.persisting = true;
         self.record_changed = false;

@@ -21,7 +21,7 @@ use crate::network::{Network, NetworkConfig};
 use crate::present::Presenter;
 use crate::saver::Saver;
 use crate::shell::{Clock, Command, Facts, Shell};
-use crate::view::{DownloadRow, HelpingRow, PeerRow, Query, RequestRow, View};
+use crate::view::{DownloadRow, HelpingRow, PeerRow, Query, RequestRow, View, Welcome};
 use crate::writer::Writer;
 
 /// Wishes that may wait; front ends that have more wait.
@@ -151,7 +151,7 @@ impl Engine {
             origins: Origins::new(&Options::default())
                 .map_err(|failure| OpenError::Start(failure.message))?,
             writer: Writer::start(facts.clone()).map_err(start)?,
-            saver: Saver::start(store, facts.clone()).map_err(start)?,
+            saver: Saver::start(store, data_dir.clone(), facts.clone()).map_err(start)?,
             facts,
             changes,
             parts: BTreeMap::new(),
@@ -293,6 +293,15 @@ impl Engine {
     #[must_use]
     pub fn download_dir(&self) -> &Path {
         &self.download_dir
+    }
+
+    /// What a front end needs to know once.
+    #[must_use]
+    pub fn welcome(&self) -> Welcome {
+        Welcome {
+            download_dir: self.download_dir.to_string_lossy().into_owned(),
+            recovered: self.recovered.as_deref().map(str::to_owned),
+        }
     }
 
     /// What to tell the user when the profile was damaged and the list had to be rebuilt.

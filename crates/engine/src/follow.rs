@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::engine::{Engine, NewDownload};
-use crate::present::failure_view;
 use crate::view::{DownloadRow, FailureView, RowState};
 
 /// News of one of the downloads that are followed.
@@ -34,7 +33,7 @@ fn is_over(state: RowState) -> bool {
 }
 
 fn refused(index: usize, code: FailureCode, message: &str) -> Followed {
-    Followed::Refused { index, failure: failure_view(&Failure::new(code, message)) }
+    Followed::Refused { index, failure: Failure::new(code, message).into() }
 }
 
 /// Adds all of `wanted` and tells how they stand, the first news at once, then at most ten times a second each, until all
@@ -46,7 +45,7 @@ pub async fn follow(engine: &Engine, wanted: &[NewDownload], news: mpsc::Sender<
         match engine.add(new).await {
             Ok(id) => open.push((index, id)),
             Err(failure) => {
-                let failure = failure_view(&failure);
+                let failure = failure.into();
                 if news.send(Followed::Refused { index, failure }).await.is_err() {
                     return;
                 }

@@ -215,7 +215,9 @@ impl Network {
             last_addresses: online.map(|online| online.remote.addresses()).unwrap_or_default(),
         };
         self.friends.insert(peer, friend.clone());
-        self.friend_ids.send_modify(|ids| drop(ids.insert(peer)));
+        self.friend_ids.send_modify(|ids| {
+            ids.insert(peer);
+        });
         Some(friend)
     }
 

@@ -78,11 +78,14 @@ impl Presenter {
     pub fn view(&self, core: &Core, query: &Query, now: Now) -> View {
         let (mut counts, mut bytes_per_s, mut matching, mut rows) =
             (Counts::default(), 0, 0, Vec::new());
+        let (mut can_pause_all, mut can_resume_all) = (false, false);
         let search = query.search.trim().to_lowercase();
         for record in core.records() {
             let Some(state) = core.state(record.id) else { continue };
             let (row_state, _) = split(&state);
             counts.all += 1;
+            can_pause_all |= actions(row_state).contains(&Action::Pause);
+            can_resume_all |= row_state == RowState::Paused;
             let filter = match row_state {
                 RowState::Completed => Filter::Done,
                 RowState::Connecting | RowState::Downloading | RowState::Finishing => {
@@ -108,7 +111,16 @@ impl Presenter {
             matching += 1;
         }
         let details = query.selected.and_then(|id| self.details(core, DownloadId(id), now));
-        View { revision: core.revision(), counts, bytes_per_s, matching, rows, details }
+        View {
+            revision: core.revision(),
+            counts,
+            bytes_per_s,
+            can_pause_all,
+            can_resume_all,
+            matching,
+            rows,
+            details,
+        }
     }
 
     /// One download in the list.
@@ -246,19 +258,12 @@ fn row(core: &Core, record: &DownloadRecord, state: &DownloadState, now: Now) ->
             })
             .collect(),
         help: core.help(record.id).into_iter().map(help_row).collect(),
-        failure: failure.map(|failure| failure_view(&failure)),
+        failure: failure.map(FailureView::from),
         verification,
         sha256,
         active_s: core.active_for(record.id, now.monotonic).as_secs_f64(),
         path,
-        actions: match row_state {
-            RowState::Queued | RowState::Connecting | RowState::Downloading => {
-                vec![Action::Pause, Action::Remove]
-            }
-            RowState::Finishing => Vec::new(),
-            RowState::Paused | RowState::Failed => vec![Action::Resume, Action::Remove],
-            RowState::Completed => vec![Action::OpenFolder, Action::Remove],
-        },
+        actions: actions(row_state).to_vec(),
     }
 }
 
@@ -274,13 +279,15 @@ fn help_row((peer, name, state): (PeerId, String, AskState)) -> HelpRow {
     HelpRow { peer: peer.to_string(), name, state }
 }
 
-/// A failure as front ends get it.
-#[must_use]
-pub fn failure_view(failure: &Failure) -> FailureView {
-    FailureView {
-        code: failure.code.as_str().to_owned(),
-        message: failure.message.clone(),
-        hint: failure.code.hint().to_owned(),
+/// What the buttons of a row can do.
+fn actions(state: RowState) -> &'static [Action] {
+    match state {
+        RowState::Queued | RowState::Connecting | RowState::Downloading => {
+            &[Action::Pause, Action::Remove]
+        }
+        RowState::Finishing => &[],
+        RowState::Paused | RowState::Failed => &[Action::Resume, Action::Remove],
+        RowState::Completed => &[Action::OpenFolder, Action::Remove],
     }
 }
 

@@ -468,10 +468,13 @@ impl Shell {
         let path = dir.join(&found.part_name);
         tokio::spawn(async move {
             let (part, fact) = match blocking(move || part::reopen(&dir, &found)).await {
-                Ok(Reopened::Part(file)) => {
-                    let chunks = saver.load_map(download).await;
-                    (Some(Part::new(download, file, path)), Input::PartOpened { download, chunks })
-                }
+                Ok(Reopened::Part(file)) => match saver.load_map(download).await {
+                    Ok(chunks) => {
+                        let part = Part::new(download, file, path);
+                        (Some(part), Input::PartOpened { download, chunks })
+                    }
+                    Err(failure) => (None, Input::PartFailed { download, failure }),
+                },
                 Ok(Reopened::Finished(path)) => {
                     (None, Input::PartMissing { download, finished: Some(path) })
                 }

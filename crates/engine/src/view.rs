@@ -3,6 +3,7 @@
 //! TypeScript for the web UI is generated from here into `ui/src/generated/`. Byte counts travel as JSON numbers, which are
 //! exact up to 2^53 − 1; larger files are refused when their length becomes known.
 
+use manyhands_core::Failure;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -34,6 +35,17 @@ pub enum Filter {
     Done,
 }
 
+/// What a front end needs to know once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct Welcome {
+    /// Where downloads go when nothing else is said.
+    pub download_dir: String,
+    /// What to tell the user, in English, when the profile was damaged and the list had to be rebuilt.
+    pub recovered: Option<String>,
+}
+
 /// The answer to a [`Query`].
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
@@ -46,6 +58,10 @@ pub struct View {
     /// Of all downloads together.
     #[ts(type = "number")]
     pub bytes_per_s: u64,
+    /// Whether there is anything to pause, among all downloads …
+    pub can_pause_all: bool,
+    /// … and anything paused to go on with.
+    pub can_resume_all: bool,
     /// How many rows match; `rows` holds the part that was asked for.
     pub matching: u32,
     pub rows: Vec<DownloadRow>,
@@ -165,6 +181,16 @@ pub struct FailureView {
     pub message: String,
     /// English.
     pub hint: String,
+}
+
+impl From<Failure> for FailureView {
+    fn from(failure: Failure) -> Self {
+        Self {
+            code: failure.code.as_str().to_owned(),
+            hint: failure.code.hint().to_owned(),
+            message: failure.message,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]

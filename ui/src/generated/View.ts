@@ -16,6 +16,14 @@ revision: number, counts: Counts,
  */
 bytesPerS: number, 
 /**
+ * Whether there is anything to pause, among all downloads …
+ */
+canPauseAll: boolean, 
+/**
+ * … and anything paused to go on with.
+ */
+canResumeAll: boolean, 
+/**
  * How many rows match; `rows` holds the part that was asked for.
  */
 matching: number, rows: Array<DownloadRow>, details: DownloadDetails | null, };

@@ -1,0 +1,296 @@
+import type { Action, Filter, RowState, VerificationView } from '../types';
+
+const verifications: Record<VerificationView, string> = {
+  verified: 'verified',
+  'from-server': 'from the server',
+  consistent: 'consistent',
+  unchecked: 'unchecked',
+};
+
+const verificationHelp: Record<VerificationView, string> = {
+  verified: 'The whole file has the SHA-256 that was known before.',
+  'from-server': 'Every byte came from the server over an encrypted connection.',
+  consistent: 'All answers of the server spoke of the same file; nothing proves its bytes.',
+  unchecked: 'The server said nothing by which the file could be checked.',
+};
+
+const states: Record<RowState, string> = {
+  queued: 'Waiting',
+  connecting: 'Connecting',
+  downloading: 'Downloading',
+  finishing: 'Finishing',
+  paused: 'Paused',
+  completed: 'Done',
+  failed: 'Failed',
+};
+
+const filters: Record<Filter, string> = {
+  all: 'All',
+  active: 'Active',
+  queued: 'Waiting',
+  done: 'Done',
+};
+
+const actions: Record<Action, string> = {
+  pause: 'Pause',
+  resume: 'Resume',
+  remove: 'Remove',
+  open_folder: 'Show in folder',
+};
+
+/** What went wrong, in a few words, and what the user can do. `hint` is the sentence of `FailureCode::hint`. */
+const failures = {
+  'bad-url': {
+    title: 'This is no link',
+    hint: 'Check the link: it should look like https://example.org/file.',
+  },
+  'unknown-scheme': {
+    title: 'This kind of link cannot be downloaded',
+    hint: 'Links that begin with http, https or ftp can be downloaded.',
+  },
+  'bad-name': {
+    title: 'This cannot be the name of a file',
+    hint: 'Choose a name without slashes and other special characters.',
+  },
+  'bad-digest': {
+    title: 'This is no SHA-256',
+    hint: 'Paste the whole SHA-256: 64 digits and letters a to f.',
+  },
+  'not-found': {
+    title: 'The server has no such file',
+    hint: 'Check the link, or look for a newer one on the page that it came from.',
+  },
+  'refused-by-server': {
+    title: 'The server refuses',
+    hint: 'The server wants a login or does not allow this. Open the page in a browser and copy the link again.',
+  },
+  'server-error': {
+    title: 'The server has trouble',
+    hint: 'The server has trouble. Try again later.',
+  },
+  'server-busy': {
+    title: 'The server is busy',
+    hint: 'The server asks for patience. Try again later, or with fewer connections.',
+  },
+  'name-not-found': {
+    title: 'The server is not known',
+    hint: "Check the spelling of the server's name and your network connection.",
+  },
+  'cannot-connect': {
+    title: 'The server cannot be reached',
+    hint: 'Check your network connection; the server may be down. Try again later.',
+  },
+  tls: {
+    title: 'The connection is not safe',
+    hint: "The server's certificate cannot be trusted. Check the clock of this computer and the link.",
+  },
+  interrupted: {
+    title: 'The connection was lost',
+    hint: 'What has arrived is kept. Start the download again to go on.',
+  },
+  redirects: {
+    title: 'The link leads nowhere',
+    hint: 'The link leads in a circle or to an address that is not allowed. Look for another link.',
+  },
+  'bad-answer': {
+    title: 'The server answers nonsense',
+    hint: 'The server sends answers that make no sense. Try again, or look for another link.',
+  },
+  changed: {
+    title: 'The file on the server changed',
+    hint: 'Start the download again to fetch the new file from its beginning; what has arrived is of the old one.',
+  },
+  'disk-full': {
+    title: 'The disk is full',
+    hint: 'Make room on the disk, then start the download again: what has arrived is kept.',
+  },
+  folder: {
+    title: 'The folder cannot be written to',
+    hint: 'Choose another folder, or change who may write to this one.',
+  },
+  'part-lost': {
+    title: 'The unfinished file is gone',
+    hint: 'Start the download again; it begins anew.',
+  },
+  'wrong-digest': {
+    title: 'The SHA-256 is another one',
+    hint: 'The file is kept beside it as NAME.mismatch. Check the digest, or download it again.',
+  },
+  paused: {
+    title: 'Paused',
+    hint: 'Start it again when you want the rest: what has arrived is kept.',
+  },
+  removed: {
+    title: 'Removed',
+    hint: 'Add the link again if you still want the file.',
+  },
+  profile: {
+    title: 'The list of downloads cannot be saved',
+    hint: 'Make room on the disk of your profile, or see to its rights, then start the download again.',
+  },
+  internal: {
+    title: 'Something went wrong in Manyhands',
+    hint: 'This is a mistake in Manyhands. Please report it; what has arrived is kept.',
+  },
+};
+
+/** The English texts, and with them the shape of every catalogue. */
+export const en = {
+  /** Passed to `Intl` and to the `lang` of the page. */
+  locale: 'en',
+  /** What the language calls itself. */
+  self: 'English',
+
+  units: {
+    bytes: ['B', 'kB', 'MB', 'GB', 'TB'] as [string, string, string, string, string],
+    perSecond: '/s',
+    seconds: (n: string) => `${n} s`,
+    minutes: (n: string) => `${n} min`,
+    hours: (h: string, min: string) => `${h} h ${min} min`,
+    days: (d: string, h: string) => `${d} d ${h} h`,
+  },
+
+  toolbar: {
+    addUrl: 'Add URL',
+    pauseAll: 'Pause all',
+    resumeAll: 'Resume all',
+    throughput: 'Throughput of all downloads',
+    search: 'Search downloads',
+    clearSearch: 'Clear the search',
+  },
+  sidebar: { downloads: 'Downloads', settings: 'Settings', label: 'What to show' },
+  filters,
+  actions,
+  states,
+  verifications,
+  verificationHelp,
+  failures,
+
+  list: {
+    label: 'Downloads',
+    of: (done: string, total: string) => `${done} of ${total}`,
+    left: (duration: string) => `${duration} left`,
+    progress: (name: string) => `Progress of ${name}`,
+    more: (name: string) => `More for ${name}`,
+    sha256: 'SHA-256',
+    loading: 'Loading',
+    connecting: 'asking the server',
+    trying: 'trying again',
+  },
+
+  empty: {
+    title: 'Paste a link to begin',
+    text: 'Copy the link of a file anywhere, then press Ctrl+V here. You can also drop links on this window.',
+    action: 'Add URL',
+    nothing: 'Nothing here',
+    nothingOf: {
+      all: 'There are no downloads.',
+      active: 'Nothing is being downloaded right now.',
+      queued: 'Nothing waits: no download is queued, paused or failed.',
+      done: 'Nothing has been finished yet.',
+    } satisfies Record<Filter, string>,
+    noMatch: (search: string) => `No download matches “${search}”.`,
+  },
+
+  add: {
+    title: 'Add downloads',
+    links: 'Links',
+    linksHelp: 'One a line: http, https or ftp',
+    linksPlaceholder: 'https://example.org/file.iso',
+    count: (n: number) => (n === 1 ? '1 link' : `${n} links`),
+    folder: 'Folder',
+    browse: 'Browse…',
+    folderRelative: 'Give the whole path of the folder, beginning with /.',
+    more: 'More options',
+    name: 'File name',
+    nameHelp: 'Otherwise the server’s',
+    nameSingle: 'Only for a single link',
+    sha256: 'SHA-256',
+    sha256Help: '64 digits and letters a to f; the finished file is checked against it',
+    connections: 'Connections to the server',
+    connectionsHelp: 'At most; fewer are opened when more do not pay',
+    submit: (n: number) => (n <= 1 ? 'Download' : `Download ${n} files`),
+    cancel: 'Cancel',
+    badLine: (line: number, text: string) =>
+      `Line ${line} is no link that can be downloaded: ${text}`,
+    noLinks: 'Paste at least one link.',
+    tooMany: (max: number) => `At most ${max} links at once.`,
+    added: (n: number) => (n === 1 ? '1 download added.' : `${n} downloads added.`),
+    partly: (added: number, left: number) =>
+      `${added} added. ${left === 1 ? 'This one was' : `These ${left} were`} not:`,
+  },
+
+  remove: {
+    title: (name: string) => `Remove ${name}?`,
+    text: (bytes: string) => `It is not finished. The ${bytes} that have arrived are deleted.`,
+    confirm: 'Remove',
+    cancel: 'Keep',
+  },
+
+  details: {
+    label: 'Details',
+    overview: 'Overview',
+    log: 'Log',
+    file: 'File',
+    close: 'Close details',
+    resize: 'Height of the details',
+    pieces: 'Pieces',
+    piecesOf: (count: string, size: string) => `${count} pieces of ${size}`,
+    piecesUnknown: 'The server has not said how long the file is.',
+    pieceMap: (percent: string) =>
+      `Piece map, ${percent} there, coloured by who brought each piece`,
+    cell: (percent: string, who: string) => `${percent} · ${who}`,
+    nobody: 'nobody yet',
+    throughput: 'Throughput',
+    graph: (now: string) => `Throughput by source over the last two minutes, now ${now}`,
+    past: '2 min ago',
+    now: 'now',
+    noHistory: 'No bytes in the last two minutes',
+    sources: 'Sources',
+    you: 'You',
+    ownLine: 'own line',
+    helper: 'helper',
+    connections: (n: number) => (n === 1 ? '1 connection' : `${n} connections`),
+    noSources: 'No source yet',
+    noLog: 'Nothing has happened yet.',
+    url: 'Link',
+    path: 'Saved as',
+    size: 'Size',
+    sizeUnknown: 'not known yet',
+    state: 'State',
+    check: 'Check',
+    time: 'Time spent',
+    digest: 'SHA-256',
+  },
+
+  /** The lines of the log by their English text; what is not here is shown as it came. */
+  logLines: {
+    'Waits for its turn.': 'Waits for its turn.',
+    'Asks the server.': 'Asks the server.',
+    'Downloads.': 'Downloads.',
+    'All bytes are there; finishes the file.': 'All bytes are there; finishes the file.',
+    'Paused.': 'Paused.',
+    'Completed.': 'Completed.',
+    'Failed.': 'Failed.',
+  },
+
+  settings: {
+    title: 'Settings',
+    appearance: 'Appearance',
+    themes: { system: 'As the system', light: 'Light', dark: 'Dark' },
+    language: 'Language',
+    languageSystem: 'As the system',
+    close: 'Done',
+  },
+
+  notices: {
+    dropHere: 'Drop links to download them',
+    noLinks: 'There is no link in what was pasted.',
+    noLinksDropped: 'There is no link in what was dropped.',
+    lost: 'Manyhands does not answer any more. Close the window and start it again.',
+    close: 'Close',
+  },
+};
+
+export type FailureText = keyof typeof failures;
+export type Catalogue = typeof en;

@@ -1,0 +1,255 @@
+import type { Catalogue } from './en';
+
+/** Simplified Chinese. */
+export const zhCN: Catalogue = {
+  locale: 'zh-CN',
+  self: '简体中文',
+
+  units: {
+    bytes: ['B', 'kB', 'MB', 'GB', 'TB'],
+    perSecond: '/秒',
+    seconds: (n) => `${n} 秒`,
+    minutes: (n) => `${n} 分钟`,
+    hours: (h, min) => `${h} 小时 ${min} 分`,
+    days: (d, h) => `${d} 天 ${h} 小时`,
+  },
+
+  toolbar: {
+    addUrl: '添加链接',
+    pauseAll: '全部暂停',
+    resumeAll: '全部继续',
+    throughput: '所有下载的总速度',
+    search: '搜索下载',
+    clearSearch: '清除搜索',
+  },
+  sidebar: { downloads: '下载', settings: '设置', label: '显示内容' },
+  filters: { all: '全部', active: '进行中', queued: '等待中', done: '已完成' },
+  actions: { pause: '暂停', resume: '继续', remove: '移除', open_folder: '在文件夹中显示' },
+  states: {
+    queued: '等待中',
+    connecting: '正在连接',
+    downloading: '正在下载',
+    finishing: '正在收尾',
+    paused: '已暂停',
+    completed: '完成',
+    failed: '失败',
+  },
+  verifications: {
+    verified: '已校验',
+    'from-server': '来自服务器',
+    consistent: '一致',
+    unchecked: '未校验',
+  },
+  verificationHelp: {
+    verified: '整个文件与事先给出的 SHA-256 相符。',
+    'from-server': '每个字节都经加密连接来自服务器。',
+    consistent: '服务器的所有应答都指同一个文件，但无法证明其内容。',
+    unchecked: '服务器没有提供任何可用于校验文件的信息。',
+  },
+  failures: {
+    'bad-url': {
+      title: '这不是链接',
+      hint: '请检查链接，它应当形如 https://example.org/file。',
+    },
+    'unknown-scheme': {
+      title: '无法下载这种链接',
+      hint: '可以下载以 http、https 或 ftp 开头的链接。',
+    },
+    'bad-name': {
+      title: '不能用作文件名',
+      hint: '请使用不含斜杠和其他特殊字符的名称。',
+    },
+    'bad-digest': {
+      title: '这不是 SHA-256',
+      hint: '请粘贴完整的 SHA-256：64 个数字或字母 a 到 f。',
+    },
+    'not-found': {
+      title: '服务器上没有这个文件',
+      hint: '请检查链接，或到原网页上找更新的链接。',
+    },
+    'refused-by-server': {
+      title: '服务器拒绝访问',
+      hint: '服务器要求登录或不允许下载。请在浏览器中打开网页，重新复制链接。',
+    },
+    'server-error': { title: '服务器出错', hint: '服务器出现故障，请稍后再试。' },
+    'server-busy': {
+      title: '服务器繁忙',
+      hint: '服务器请求稍候。请稍后再试，或减少连接数。',
+    },
+    'name-not-found': {
+      title: '找不到服务器',
+      hint: '请检查服务器名称的拼写和网络连接。',
+    },
+    'cannot-connect': {
+      title: '无法连接服务器',
+      hint: '请检查网络连接；服务器也可能已停机。请稍后再试。',
+    },
+    tls: {
+      title: '连接不安全',
+      hint: '无法信任服务器的证书。请检查本机时钟和链接。',
+    },
+    interrupted: {
+      title: '连接中断',
+      hint: '已下载的部分已保留。重新开始即可接着下载。',
+    },
+    redirects: {
+      title: '链接无法到达',
+      hint: '链接循环跳转，或指向不允许的地址。请另找链接。',
+    },
+    'bad-answer': {
+      title: '服务器的应答无法理解',
+      hint: '服务器的应答没有意义。请重试，或另找链接。',
+    },
+    changed: {
+      title: '服务器上的文件已改变',
+      hint: '重新开始将从头下载新文件；已下载的部分属于旧文件。',
+    },
+    'disk-full': {
+      title: '磁盘已满',
+      hint: '请腾出磁盘空间后重新开始：已下载的部分已保留。',
+    },
+    folder: {
+      title: '无法写入文件夹',
+      hint: '请选择其他文件夹，或更改此文件夹的写入权限。',
+    },
+    'part-lost': {
+      title: '未完成的文件不见了',
+      hint: '请重新开始下载，它将从头进行。',
+    },
+    'wrong-digest': {
+      title: 'SHA-256 不相符',
+      hint: '文件已保留在旁边，名为 NAME.mismatch。请检查校验值，或重新下载。',
+    },
+    paused: { title: '已暂停', hint: '需要其余部分时请继续：已下载的部分已保留。' },
+    removed: { title: '已移除', hint: '如果仍需要该文件，请重新添加链接。' },
+    profile: {
+      title: '无法保存下载列表',
+      hint: '请为配置文件所在的磁盘腾出空间或检查其权限，然后重新开始下载。',
+    },
+    internal: {
+      title: 'Manyhands 内部出错',
+      hint: '这是 Manyhands 的错误，请报告给我们；已下载的部分已保留。',
+    },
+  },
+
+  list: {
+    label: '下载',
+    of: (done, total) => `${done} / ${total}`,
+    left: (duration) => `剩余 ${duration}`,
+    progress: (name) => `${name} 的进度`,
+    more: (name) => `${name} 的更多操作`,
+    sha256: 'SHA-256',
+    loading: '正在载入',
+    connecting: '正在询问服务器',
+    trying: '正在重试',
+  },
+
+  empty: {
+    title: '粘贴链接即可开始',
+    text: '在任何地方复制文件的链接，然后在这里按 Ctrl+V。也可以把链接拖放到此窗口。',
+    action: '添加链接',
+    nothing: '这里什么都没有',
+    nothingOf: {
+      all: '没有下载。',
+      active: '当前没有正在进行的下载。',
+      queued: '没有等待、暂停或失败的下载。',
+      done: '还没有完成的下载。',
+    },
+    noMatch: (search) => `没有与“${search}”匹配的下载。`,
+  },
+
+  add: {
+    title: '添加下载',
+    links: '链接',
+    linksHelp: '每行一个：http、https 或 ftp',
+    linksPlaceholder: 'https://example.org/file.iso',
+    count: (n) => `${n} 个链接`,
+    folder: '文件夹',
+    browse: '浏览…',
+    folderRelative: '请填写以 / 开头的完整路径。',
+    more: '更多选项',
+    name: '文件名',
+    nameHelp: '留空则使用服务器给出的名称',
+    nameSingle: '仅用于单个链接',
+    sha256: 'SHA-256',
+    sha256Help: '64 个数字或字母 a 到 f；文件完成后据此校验',
+    connections: '到服务器的连接数',
+    connectionsHelp: '上限；更多连接无益时会少开',
+    submit: (n) => (n <= 1 ? '下载' : `下载 ${n} 个文件`),
+    cancel: '取消',
+    badLine: (line, text) => `第 ${line} 行不是可下载的链接：${text}`,
+    noLinks: '请至少粘贴一个链接。',
+    tooMany: (max) => `一次最多 ${max} 个链接。`,
+    added: (n) => `已添加 ${n} 个下载。`,
+    partly: (added, left) => `已添加 ${added} 个，以下 ${left} 个未添加：`,
+  },
+
+  remove: {
+    title: (name) => `移除 ${name}？`,
+    text: (bytes) => `它尚未完成。已下载的 ${bytes} 将被删除。`,
+    confirm: '移除',
+    cancel: '保留',
+  },
+
+  details: {
+    label: '详情',
+    overview: '概览',
+    log: '日志',
+    file: '文件',
+    close: '关闭详情',
+    resize: '详情的高度',
+    pieces: '分块',
+    piecesOf: (count, size) => `${count} 块，每块 ${size}`,
+    piecesUnknown: '服务器没有说明文件的长度。',
+    pieceMap: (percent) => `分块图，已有 ${percent}，颜色表示由谁带来`,
+    cell: (percent, who) => `${percent} · ${who}`,
+    nobody: '尚无',
+    throughput: '速度',
+    graph: (now) => `最近两分钟各来源的速度，现在 ${now}`,
+    past: '2 分钟前',
+    now: '现在',
+    noHistory: '最近两分钟没有数据',
+    sources: '来源',
+    you: '你',
+    ownLine: '自己的线路',
+    helper: '帮手',
+    connections: (n) => `${n} 个连接`,
+    noSources: '尚无来源',
+    noLog: '还没有发生任何事。',
+    url: '链接',
+    path: '保存为',
+    size: '大小',
+    sizeUnknown: '尚不清楚',
+    state: '状态',
+    check: '校验',
+    time: '用时',
+    digest: 'SHA-256',
+  },
+
+  logLines: {
+    'Waits for its turn.': '等待轮到它。',
+    'Asks the server.': '询问服务器。',
+    'Downloads.': '正在下载。',
+    'All bytes are there; finishes the file.': '所有字节已到齐，正在收尾。',
+    'Paused.': '已暂停。',
+    'Completed.': '完成。',
+    'Failed.': '失败。',
+  },
+
+  settings: {
+    title: '设置',
+    appearance: '外观',
+    themes: { system: '跟随系统', light: '浅色', dark: '深色' },
+    language: '语言',
+    languageSystem: '跟随系统',
+    close: '完成',
+  },
+
+  notices: {
+    dropHere: '拖放链接到这里下载',
+    noLinks: '粘贴的内容里没有链接。',
+    noLinksDropped: '拖放的内容里没有链接。',
+    lost: 'Manyhands 没有响应了。请关闭窗口后重新启动。',
+    close: '关闭',
+  },
+};

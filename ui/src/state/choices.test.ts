@@ -1,0 +1,29 @@
+import { expect, test } from 'vitest';
+import { keepChoices, readChoices } from './choices';
+
+const storage = (text: string | null) => ({ getItem: () => text });
+
+test('choices are read as they were kept', () => {
+  let kept = '';
+  const choices = { theme: 'dark', language: 'zh-CN', detailsPx: 240 } as const;
+  keepChoices({ setItem: (_, text) => (kept = text) }, choices);
+  expect(readChoices(storage(kept))).toEqual(choices);
+});
+
+test.each([null, '', 'null', '[]', '{"theme":"pink","language":7,"detailsPx":"high"}', '{'])(
+  'what cannot be read is as if nothing had been chosen: %s',
+  (text) => {
+    const choices = readChoices(storage(text));
+    expect(choices).toMatchObject({ theme: 'system', language: 'system' });
+    expect(choices.detailsPx).toBeGreaterThan(0);
+  },
+);
+
+test('a page without storage works', () => {
+  const full = {
+    setItem: () => {
+      throw new Error('QuotaExceededError');
+    },
+  };
+  expect(() => keepChoices(full, readChoices(storage(null)))).not.toThrow();
+});

@@ -1,0 +1,17 @@
+/**
+ * The colours of sources: 0 is you, helpers take the others in turn, in the order in which they came.
+ *
+ * Blue, amber, green and violet stay apart for all common kinds of colour blindness (they differ in lightness too); text
+ * says the same everywhere. The values are in `style/theme.css`.
+ */
+export const COLOURS = 8;
+
+/** The place of a source's colour: you keep yours, the others share the rest. */
+export function colourIndex(source: number): number {
+  return source <= 0 ? 0 : 1 + ((source - 1) % (COLOURS - 1));
+}
+
+/** For styles. */
+export function colour(source: number): string {
+  return `var(--source-${colourIndex(source)})`;
+}

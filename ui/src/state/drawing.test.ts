@@ -1,0 +1,64 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { expect, test } from 'vitest';
+import { badge } from './badge';
+import { COLOURS, colourIndex } from './colours';
+import { graph, roundUp } from './graph';
+import { shares } from './shares';
+
+const source = (bytes: number) => ({
+  kind: 'origin' as const,
+  peer: '',
+  name: 'x',
+  bytes,
+  bytesPerS: 0,
+  connections: 0,
+});
+
+test('the bar is as long as what is on disk, whatever was received twice', () => {
+  const parts = shares({ bytes: 50, total: 100, sources: [source(60), source(20), source(0)] });
+  expect(parts).toEqual([
+    { source: 0, share: 0.375 },
+    { source: 1, share: 0.125 },
+  ]);
+  expect(shares({ bytes: 50, total: 100, sources: [] })).toEqual([{ source: 0, share: 0.5 }]);
+  expect(shares({ bytes: 50, total: null, sources: [source(50)] })).toEqual([]);
+});
+
+test('you keep your colour, the helpers share the others', () => {
+  expect([0, 1, 2, COLOURS - 1, COLOURS].map(colourIndex)).toEqual([0, 1, 2, COLOURS - 1, 1]);
+  const theme = readFileSync(resolve(import.meta.dirname, '../style/theme.css'), 'utf8');
+  expect(theme.match(/--source-\d+:/g)).toHaveLength(COLOURS);
+});
+
+test('the scale of the graph is a round number above everything', () => {
+  expect([0, 3, 41.8e6, 5e6, 9.9e6].map(roundUp)).toEqual([1, 4, 5e7, 5e6, 1e7]);
+});
+
+test('sources are stacked, the newest second at the right edge', () => {
+  const drawing = graph([{ bytesPerS: [10, 0] }, { bytesPerS: [10, 10] }], 2, 119, 100);
+  expect(drawing.max).toBe(40);
+  expect(drawing.areas).toEqual([
+    'M118 75L119 75L119 100L118 100Z',
+    'M118 75L119 50L119 75L118 75Z',
+  ]);
+  expect(drawing.outline).toBe('M118 75L119 50');
+});
+
+test('a helper that came later has no past', () => {
+  const drawing = graph([{ bytesPerS: [4] }, { bytesPerS: [4, 4] }], 2, 119, 10);
+  expect(drawing.areas).toHaveLength(2);
+  expect(drawing.areas.join('')).not.toContain('NaN');
+  expect(graph([], 2, 119, 10).outline).toBe('');
+});
+
+test.each([
+  ['a.iso', 'ISO'],
+  ['linux-6.18.tar.xz', 'TXZ'],
+  ['README', ''],
+  ['x.parquet', ''],
+  ['.bashrc', ''],
+  ['第七讲.pdf', 'PDF'],
+])('the badge of %s is %s', (name, word) => {
+  expect(badge(name)).toBe(word);
+});
