@@ -1,9 +1,10 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
-use manyhands_engine::{MAX_CONNECTIONS, Sha256Digest};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use manyhands_engine::{Ask, MAX_CONNECTIONS, Sha256Digest};
 
 /// Manyhands without a window: downloads files, alone or together with friends on the same network.
 #[derive(Debug, Parser)]
@@ -20,6 +21,15 @@ pub struct Global {
     /// The profile: queue, piece maps, keys. Default: that of the desktop program
     #[arg(long, value_name = "DIR", global = true)]
     pub data_dir: Option<PathBuf>,
+    /// What others see. Default: the computer's name
+    #[arg(long, value_name = "NAME", global = true)]
+    pub name: Option<String>,
+    /// Where to listen for peers. Default: port 26269 on all addresses, or any other when that is taken
+    #[arg(long, value_name = "ADDR:PORT", global = true)]
+    pub listen: Option<SocketAddr>,
+    /// Neither announce nor look for peers by multicast
+    #[arg(long, global = true)]
+    pub no_mdns: bool,
     /// What to log on standard error: error, warn, info, debug, or a filter such as manyhands_origin=debug
     #[arg(long, value_name = "LEVEL", global = true, default_value = "warn")]
     pub log: String,
@@ -29,6 +39,16 @@ pub struct Global {
 pub enum Command {
     /// Download files and wait until they are there
     Get(Get),
+    /// Help others: fetch for them what you agree to. Runs until stopped
+    Lend(Lend),
+    /// Who is there
+    Friends(Friends),
+    /// The help requests that wait for an answer
+    Requests(Requests),
+    /// Agree to a help request
+    Accept(Decision),
+    /// Decline a help request
+    Decline(Decision),
 }
 
 #[derive(Debug, Args)]
@@ -48,7 +68,58 @@ pub struct Get {
     /// Connections to the server at most; as many are opened as pay. Default: 8
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=i64::from(MAX_CONNECTIONS)))]
     pub connections: Option<u8>,
+    /// Whom to ask for help: none, friends, everyone, or device ids with commas between. Everyone hears only of what is
+    /// plain http or ftp without a query; naming peers is your word that they may fetch the link
+    #[arg(long, value_name = "WHO", default_value = "none")]
+    pub ask: Ask,
+    /// How long peers that appear are asked, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "10")]
+    pub ask_wait: u64,
     /// Tell progress and results on standard output, a JSON object a line
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Lend {
+    /// Whose requests are accepted without asking: ask (nobody's), friends or all
+    #[arg(long, value_enum, default_value = "ask")]
+    pub accept: Accept,
+    /// Also fetch from private network addresses (10.x, 192.168.x, fd00:: …)
+    #[arg(long)]
+    pub allow_private_origins: bool,
+    /// Tell what happens on standard output, a JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Accept {
+    Ask,
+    Friends,
+    All,
+}
+
+#[derive(Debug, Args)]
+pub struct Friends {
+    /// How long to look for peers before answering
+    #[arg(long, value_name = "SECONDS", default_value = "3")]
+    pub wait: u64,
+    /// A JSON object a line on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Requests {
+    /// A JSON object a line on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Decision {
+    /// The request's id, or enough of its beginning
+    #[arg(value_name = "ID")]
+    pub id: String,
 }

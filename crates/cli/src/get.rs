@@ -1,25 +1,19 @@
 //! `get`: download files and wait for them, here or through the instance that runs on the profile.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use manyhands_engine::view::RowState;
-use manyhands_engine::{
-    Config, Engine, Followed, NewDownload, OpenError, Remote, check_url, default_data_dir, follow,
-};
+use manyhands_engine::view::{HelpState, RowState};
+use manyhands_engine::{Ask, AskFor, Followed, NewDownload, check_url, follow};
 use tokio::sync::mpsc;
 
 use crate::arguments::{Get, Global};
+use crate::instance::{Instance, data_dir, ended_by_signal, network};
 use crate::output::{Line, Output};
-use crate::{DONE, FAILED, INTERRUPTED, TERMINATED, USAGE};
+use crate::{DONE, FAILED, USAGE};
 
 /// News that wait for the printer.
 const MAX_WAITING_NEWS: usize = 16;
-
-/// Where the work is done.
-enum Instance {
-    Here(Engine),
-    Running(Remote),
-}
 
 pub async fn run(global: &Global, get: Get) -> u8 {
     let (data_dir, wanted) = match prepare(global, &get) {
@@ -29,14 +23,9 @@ pub async fn run(global: &Global, get: Get) -> u8 {
             return USAGE;
         }
     };
-    let instance = match Engine::open(Config { data_dir: data_dir.clone() }).await {
-        Ok(engine) => {
-            if let Some(recovered) = engine.recovered() {
-                eprintln!("manyhands-cli: {recovered}");
-            }
-            Instance::Here(engine)
-        }
-        Err(OpenError::InUse { .. }) => Instance::Running(Remote::of(&data_dir)),
+    let network = (get.ask != Ask::None).then(|| network(global));
+    let instance = match Instance::open(data_dir, network).await {
+        Ok(instance) => instance,
         Err(error) => {
             eprintln!("manyhands-cli: {error}");
             return FAILED;
@@ -55,8 +44,11 @@ pub async fn run(global: &Global, get: Get) -> u8 {
         }
     };
     let printing = async {
-        let mut failed = false;
+        let (mut failed, mut helpers) = (false, BTreeMap::new());
         while let Some(news) = told.recv().await {
+            for line in help_lines(&news, &mut helpers) {
+                output.print(line).await;
+            }
             failed |= print(&output, &urls, news).await;
         }
         failed
@@ -91,21 +83,6 @@ pub async fn run(global: &Global, get: Get) -> u8 {
     code
 }
 
-/// Waits for Ctrl-C or a polite kill; the exit code that goes with it.
-async fn ended_by_signal() -> u8 {
-    #[cfg(unix)]
-    if let Ok(mut terminate) =
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-    {
-        return tokio::select! {
-            _ = tokio::signal::ctrl_c() => INTERRUPTED,
-            _ = terminate.recv() => TERMINATED,
-        };
-    }
-    let _ = tokio::signal::ctrl_c().await;
-    INTERRUPTED
-}
-
 /// Checks all that can be checked before anything begins.
 fn prepare(global: &Global, get: &Get) -> Result<(PathBuf, Vec<NewDownload>), String> {
     if get.urls.len() > 1 && (get.out.is_some() || get.sha256.is_some()) {
@@ -114,8 +91,7 @@ fn prepare(global: &Global, get: &Get) -> Result<(PathBuf, Vec<NewDownload>), St
     for url in &get.urls {
         check_url(url).map_err(|failure| format!("{failure} {}", failure.code.hint()))?;
     }
-    let data_dir = global.data_dir.clone().or_else(default_data_dir);
-    let data_dir = data_dir.ok_or("there is no home folder: name a profile with --data-dir")?;
+    let data_dir = data_dir(global)?;
     let dir = get.dir.clone().unwrap_or_default();
     let dir = std::path::absolute(if dir.as_os_str().is_empty() { ".".into() } else { dir })
         .map_err(|error| format!("the current folder cannot be found: {error}"))?;
@@ -125,8 +101,21 @@ fn prepare(global: &Global, get: &Get) -> Result<(PathBuf, Vec<NewDownload>), St
         out: get.out.clone(),
         sha256: get.sha256.map(|digest| digest.to_string()),
         connections: get.connections,
+        ask: (get.ask != Ask::None).then(|| AskFor { who: get.ask.clone(), wait_s: get.ask_wait }),
     });
     Ok((data_dir, wanted.collect()))
+}
+
+/// What has changed with the helpers of a download, by download and peer.
+fn help_lines(news: &Followed, known: &mut BTreeMap<(usize, String), HelpState>) -> Vec<Line> {
+    let Followed::Row { index, row } = news else { return Vec::new() };
+    let mut lines = Vec::new();
+    for help in &row.help {
+        if known.insert((*index, help.peer.clone()), help.state) != Some(help.state) {
+            lines.push(Line::Help { help: help.clone() });
+        }
+    }
+    lines
 }
 
 /// Prints news; whether a download failed with it.

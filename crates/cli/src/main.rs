@@ -2,7 +2,10 @@
 
 mod arguments;
 mod get;
+mod instance;
+mod lend;
 mod output;
+mod peers;
 
 use std::process::ExitCode;
 
@@ -37,6 +40,11 @@ fn main() -> ExitCode {
     let code = runtime.block_on(async {
         match arguments.command {
             Command::Get(get) => get::run(&arguments.global, get).await,
+            Command::Lend(lend) => lend::run(&arguments.global, &lend).await,
+            Command::Friends(friends) => peers::friends(&arguments.global, &friends).await,
+            Command::Requests(requests) => peers::requests(&arguments.global, &requests).await,
+            Command::Accept(decision) => peers::decide(&arguments.global, &decision, true).await,
+            Command::Decline(decision) => peers::decide(&arguments.global, &decision, false).await,
         }
     });
     code.into()

@@ -2,7 +2,9 @@
 //!
 //! A thread of its own prints, and progress that finds it busy is left out: a reader that does not read stalls nothing.
 
-use manyhands_engine::view::{DownloadRow, FailureView, RowState, SourceKind, SourceRow};
+use manyhands_engine::view::{
+    DownloadRow, FailureView, HelpRow, HelpState, RowState, SourceKind, SourceRow,
+};
 use serde::Serialize;
 use serde_json::json;
 use std::io::{IsTerminal, Write};
@@ -16,6 +18,7 @@ const MAX_WAITING_LINES: usize = 64;
 #[derive(Debug)]
 pub enum Line {
     Progress { url: String, row: Box<DownloadRow> },
+    Help { help: HelpRow },
     Completed { row: Box<DownloadRow> },
     Failed { url: String, failure: FailureView },
 }
@@ -74,6 +77,9 @@ fn print_json(lines: &mut Receiver<Line>) {
                 "event": "progress", "url": url, "bytes": row.bytes, "total": row.total,
                 "bytes_per_s": row.bytes_per_s, "sources": sources(row),
             }),
+            Line::Help { help } => json!({
+                "event": "help", "peer": help.peer, "name": help.name, "state": help.state,
+            }),
             Line::Completed { row } => json!({
                 "event": "completed", "path": row.path, "bytes": row.bytes, "sha256": row.sha256,
                 "verification": row.verification, "seconds": row.active_s, "sources": sources(row),
@@ -116,6 +122,9 @@ fn print_words(lines: &mut Receiver<Line>) {
         let _ = match &line {
             Line::Progress { row, .. } if live => write!(stderr, "{clear}{}", progress(row)),
             Line::Progress { .. } => Ok(()),
+            Line::Help { help } => {
+                writeln!(stderr, "{clear}{}: {}", help.name, help_words(help.state))
+            }
             Line::Completed { row } => {
                 let path = row.path.as_deref().unwrap_or_default();
                 writeln!(stderr, "{clear}{path}: {} in {:.1} s", size(row.bytes), row.active_s)
@@ -125,6 +134,17 @@ fn print_words(lines: &mut Receiver<Line>) {
             }
         };
         let _ = stderr.flush();
+    }
+}
+
+fn help_words(state: HelpState) -> &'static str {
+    match state {
+        HelpState::Asked => "asked for help",
+        HelpState::Accepted => "helps",
+        HelpState::Declined => "declined to help",
+        HelpState::Expired => "did not answer",
+        HelpState::Lost => "is gone",
+        HelpState::Ended => "is done helping",
     }
 }
 
@@ -140,7 +160,7 @@ fn progress(row: &DownloadRow) -> String {
 }
 
 /// `1.5 GB`: powers of 1000, as disks and lines are sold.
-fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["B", "kB", "MB", "GB", "TB", "PB"];
     let (mut value, mut unit) = (bytes as f64, 0);
     while value >= 999.5 && unit + 1 < UNITS.len() {

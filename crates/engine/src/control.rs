@@ -6,17 +6,23 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 
 use crate::engine::{NewDownload, OpenError, WeakEngine};
 use crate::follow::{Followed, follow};
+use crate::view::{PeerRow, RequestRow};
 
 /// A request with many links is some kilobytes.
 const MAX_REQUEST_BYTES: u64 = 4 << 20;
+/// The longest wait that is granted before an answer.
+const MAX_WAIT_S: u64 = 3600;
 /// News that wait for a slow reader; the sender waits then, nothing else does.
 const MAX_WAITING_NEWS: usize = 16;
 
@@ -25,6 +31,12 @@ const MAX_WAITING_NEWS: usize = 16;
 enum Request {
     /// Add these and tell how they stand.
     Get { wanted: Vec<NewDownload> },
+    /// Who is there, after so many seconds.
+    Peers { wait_s: u64 },
+    /// The help requests that wait for the user.
+    Requests,
+    /// The user's answer to one.
+    Decide { id: String, accept: bool },
     /// A second start: show the window.
     Raise,
 }
@@ -85,7 +97,7 @@ pub(crate) fn listen(
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     tracing::warn!(%error, "a local connection could not be taken");
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
                 }
             };
@@ -113,6 +125,14 @@ async fn serve(
     let request: Request = serde_json::from_str(&line)?;
     let Some(engine) = engine.upgrade() else { return Ok(()) };
     match request {
+        Request::Peers { wait_s } => {
+            tokio::time::sleep(Duration::from_secs(wait_s.min(MAX_WAIT_S))).await;
+            answer(&mut write, &engine.peers().await.unwrap_or_default()).await
+        }
+        Request::Requests => answer(&mut write, &engine.requests().await.unwrap_or_default()).await,
+        Request::Decide { id, accept } => {
+            answer(&mut write, &engine.decide(&id, accept).await.unwrap_or(false)).await
+        }
         Request::Raise => {
             raised.send_modify(|times| *times += 1);
             write.write_all(b"{}\n").await
@@ -131,6 +151,12 @@ async fn serve(
             tokio::join!(following, writing).1
         }
     }
+}
+
+async fn answer(write: &mut OwnedWriteHalf, answer: &impl Serialize) -> std::io::Result<()> {
+    let mut line = serde_json::to_vec(answer)?;
+    line.push(b'\n');
+    write.write_all(&line).await
 }
 
 /// A running instance, seen from another process of the same user.
@@ -177,6 +203,36 @@ impl Remote {
                 return Ok(());
             }
         }
+    }
+
+    /// The peers that it knows, after so many seconds.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub async fn peers(&self, wait_s: u64) -> Result<Vec<PeerRow>, ControlError> {
+        self.ask_once(&Request::Peers { wait_s }).await
+    }
+
+    /// The help requests that wait for its user.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub async fn requests(&self) -> Result<Vec<RequestRow>, ControlError> {
+        self.ask_once(&Request::Requests).await
+    }
+
+    /// Answers a help request; whether there was such a one.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub async fn decide(&self, id: &str, accept: bool) -> Result<bool, ControlError> {
+        self.ask_once(&Request::Decide { id: id.to_owned(), accept }).await
+    }
+
+    async fn ask_once<T: DeserializeOwned>(&self, request: &Request) -> Result<T, ControlError> {
+        let mut answer = String::new();
+        self.ask(request).await?.read_line(&mut answer).await?;
+        Ok(serde_json::from_str(&answer).map_err(std::io::Error::from)?)
     }
 
     /// Asks it to show its window.

@@ -1,13 +1,14 @@
 //! The one front door for every front end.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use manyhands_core::{
     Core, CoreError, DEFAULT_CONNECTIONS, DownloadId, DownloadSpec, Failure, FailureCode,
-    MAX_CONNECTIONS,
+    MAX_CONNECTIONS, PeerId,
 };
 use manyhands_origin::{Options, Origins};
 use manyhands_store::{Locked, Opened, ProfileLock, Store};
@@ -52,6 +53,15 @@ pub enum OpenError {
     Start(String),
 }
 
+/// This device as others see it.
+#[derive(Clone, Debug)]
+pub struct Device {
+    pub id: PeerId,
+    pub name: String,
+    /// The addresses that it listens on; unspecified ones stand for all of their family.
+    pub listens: Vec<SocketAddr>,
+}
+
 /// An engine that does not keep itself alive.
 #[derive(Clone, Debug)]
 pub(crate) struct WeakEngine {
@@ -60,12 +70,20 @@ pub(crate) struct WeakEngine {
     download_dir: Arc<Path>,
     recovered: Option<Arc<str>>,
     raised: watch::Receiver<u64>,
+    device: Option<Arc<Device>>,
 }
 
 impl WeakEngine {
     pub fn upgrade(&self) -> Option<Engine> {
-        let Self { commands, changes, download_dir, recovered, raised } = self.clone();
-        Some(Engine { commands: commands.upgrade()?, changes, download_dir, recovered, raised })
+        let Self { commands, changes, download_dir, recovered, raised, device } = self.clone();
+        Some(Engine {
+            commands: commands.upgrade()?,
+            changes,
+            download_dir,
+            recovered,
+            raised,
+            device,
+        })
     }
 }
 
@@ -109,6 +127,7 @@ pub struct Engine {
     download_dir: Arc<Path>,
     recovered: Option<Arc<str>>,
     raised: watch::Receiver<u64>,
+    device: Option<Arc<Device>>,
 }
 
 impl Engine {
@@ -143,6 +162,13 @@ impl Engine {
                 Some(Network::start(network, &store, &name).await.map_err(OpenError::Network)?)
             }
         };
+        let device = network.as_ref().map(|network| {
+            Arc::new(Device {
+                id: network.id,
+                name: network.name.as_str().to_owned(),
+                listens: network.server.local_addrs().to_vec(),
+            })
+        });
         let (facts, received_facts) = Facts::channel();
         let (commands, received_commands) = mpsc::channel(MAX_WAITING_COMMANDS);
         let (changes, seen_changes) = watch::channel(0);
@@ -163,7 +189,8 @@ impl Engine {
         let download_dir: Arc<Path> =
             settings.download_dir.unwrap_or_else(system_download_dir).into();
         let (raise, raised) = watch::channel(0);
-        let engine = Self { commands, changes: seen_changes, download_dir, recovered, raised };
+        let engine =
+            Self { commands, changes: seen_changes, download_dir, recovered, raised, device };
         let listening = control::listen(&data_dir, engine.downgrade(), raise)?;
         tokio::spawn(async move {
             shell.run(received_facts, received_commands).await;
@@ -198,6 +225,12 @@ impl Engine {
         wait: Duration,
     ) -> Result<(), Failure> {
         self.ask(|answer| Command::Ask { id, ask, wait, answer }).await
+    }
+
+    /// This device as others see it; `None` without a network.
+    #[must_use]
+    pub fn device(&self) -> Option<&Device> {
+        self.device.as_deref()
     }
 
     /// Everybody who is online, and the friends who are not.
@@ -324,8 +357,15 @@ impl Engine {
     }
 
     fn downgrade(&self) -> WeakEngine {
-        let Self { commands, changes, download_dir, recovered, raised } = self.clone();
-        WeakEngine { commands: commands.downgrade(), changes, download_dir, recovered, raised }
+        let Self { commands, changes, download_dir, recovered, raised, device } = self.clone();
+        WeakEngine {
+            commands: commands.downgrade(),
+            changes,
+            download_dir,
+            recovered,
+            raised,
+            device,
+        }
     }
 
     async fn ask<T>(

@@ -24,7 +24,7 @@ mod writer;
 
 pub use ask::{Ask, AskError};
 pub use control::{ControlError, Remote};
-pub use engine::{AskFor, Config, Engine, NewDownload, OpenError, default_data_dir};
+pub use engine::{AskFor, Config, Device, Engine, NewDownload, OpenError, default_data_dir};
 pub use follow::{Followed, follow};
 pub use manyhands_core::{
     DEFAULT_CONNECTIONS, DownloadId, Failure, FailureCode, HelpId, MAX_CONNECTIONS, PeerId,

@@ -1,0 +1,118 @@
+//! `lend`: help others until stopped.
+
+use std::collections::BTreeMap;
+
+use manyhands_engine::view::{HelpingRow, RequestRow};
+use manyhands_engine::{AcceptRule, Config, Engine, LendConfig, NetworkConfig};
+use serde_json::{Value, json};
+
+use crate::arguments::{Accept, Global, Lend};
+use crate::instance::{data_dir, ended_by_signal, network};
+use crate::output::size;
+use crate::{FAILED, USAGE};
+
+pub async fn run(global: &Global, lend: &Lend) -> u8 {
+    let data_dir = match data_dir(global) {
+        Ok(data_dir) => data_dir,
+        Err(problem) => {
+            eprintln!("manyhands-cli: {problem}");
+            return USAGE;
+        }
+    };
+    let accept = match lend.accept {
+        Accept::Ask => AcceptRule::Ask,
+        Accept::Friends => AcceptRule::Friends,
+        Accept::All => AcceptRule::All,
+    };
+    let lending = LendConfig { accept, allow_private_origins: lend.allow_private_origins };
+    let network = NetworkConfig { lend: Some(lending), ..network(global) };
+    let engine = match Engine::open(Config { data_dir, network: Some(network) }).await {
+        Ok(engine) => engine,
+        Err(error) => {
+            eprintln!("manyhands-cli: {error}");
+            return FAILED;
+        }
+    };
+    let mut told = Told { json: lend.json, ..Told::default() };
+    if let Some(device) = engine.device() {
+        let listens: Vec<_> = device.listens.iter().map(ToString::to_string).collect();
+        let event = json!({
+            "event": "lending", "peer": device.id.to_string(), "name": device.name, "listens": listens,
+        });
+        told.tell(&event, &format!("{} is ready to help; device {}", device.name, device.id));
+    }
+    let mut changes = engine.changes();
+    let code = loop {
+        tokio::select! {
+            code = ended_by_signal() => break code,
+            changed = changes.changed() => {
+                if changed.is_err() {
+                    break FAILED;
+                }
+                let (Ok(requests), Ok(helping)) = (engine.requests().await, engine.helping().await) else {
+                    break FAILED;
+                };
+                told.look(requests, helping);
+            }
+        }
+    };
+    engine.shutdown().await;
+    code
+}
+
+/// What was told already.
+#[derive(Default)]
+struct Told {
+    json: bool,
+    requests: BTreeMap<String, RequestRow>,
+    helping: BTreeMap<String, HelpingRow>,
+}
+
+impl Told {
+    fn look(&mut self, requests: Vec<RequestRow>, helping: Vec<HelpingRow>) {
+        for request in &requests {
+            if !self.requests.contains_key(&request.id) {
+                let short: String = request.id.chars().take(8).collect();
+                let words = format!(
+                    "{} asks for help with {} from {}: up to {}. Answer with: accept {short} or decline {short}",
+                    request.name,
+                    request.file_name.as_deref().unwrap_or("a file"),
+                    request.origins.join(", "),
+                    size(request.budget_bytes),
+                );
+                self.tell(&with_event("request", request), &words);
+            }
+        }
+        for session in &helping {
+            if !self.helping.contains_key(&session.id) {
+                let words = format!("helping {} with {}", session.name, session.origins.join(", "));
+                self.tell(&with_event("helping", session), &words);
+            }
+        }
+        for session in
+            self.helping.values().filter(|known| !helping.iter().any(|now| now.id == known.id))
+        {
+            let words = format!("done helping {}: {}", session.name, size(session.sent_bytes));
+            self.tell(&with_event("helped", session), &words);
+        }
+        self.requests = requests.into_iter().map(|request| (request.id.clone(), request)).collect();
+        self.helping = helping.into_iter().map(|session| (session.id.clone(), session)).collect();
+    }
+
+    fn tell(&self, event: &Value, words: &str) {
+        if self.json {
+            println!("{event}");
+        } else {
+            eprintln!("{words}");
+        }
+    }
+}
+
+/// A row as an event.
+pub fn with_event(event: &str, row: &impl serde::Serialize) -> Value {
+    let mut value = serde_json::to_value(row).unwrap_or_default();
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("event".into(), event.into());
+    }
+    value
+}
