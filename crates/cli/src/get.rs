@@ -1,5 +1,6 @@
 //! `get`: download files and wait for them, here or through the instance that runs on the profile.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use manyhands_engine::view::RowState;
@@ -15,9 +16,12 @@ use crate::{DONE, FAILED, INTERRUPTED, TERMINATED, USAGE};
 /// News that wait for the printer.
 const MAX_WAITING_NEWS: usize = 16;
 
+/// Instances that may end one after the other while they work for us.
+const MAX_INSTANCES: usize = 5;
+
 /// Where the work is done.
-enum Instance {
-    Here(Engine),
+enum Instance<'a> {
+    Here(&'a Engine),
     Running(Remote),
 }
 
@@ -29,56 +33,20 @@ pub async fn run(global: &Global, get: Get) -> u8 {
             return USAGE;
         }
     };
-    let instance = match Engine::open(Config { data_dir: data_dir.clone() }).await {
-        Ok(engine) => {
-            if let Some(recovered) = engine.recovered() {
-                eprintln!("manyhands-cli: {recovered}");
-            }
-            Instance::Here(engine)
-        }
-        Err(OpenError::InUse { .. }) => Instance::Running(Remote::of(&data_dir)),
-        Err(error) => {
-            eprintln!("manyhands-cli: {error}");
-            return FAILED;
-        }
-    };
     let output = Output::start(get.json);
-    let (news, mut told) = mpsc::channel(MAX_WAITING_NEWS);
-    let urls: Vec<String> = wanted.iter().map(|new| new.url.clone()).collect();
-    let following = async {
-        match &instance {
-            Instance::Here(engine) => {
-                follow(engine, &wanted, news).await;
-                Ok(())
-            }
-            Instance::Running(remote) => remote.follow(wanted, news).await,
-        }
-    };
-    let printing = async {
-        let mut failed = false;
-        while let Some(news) = told.recv().await {
-            failed |= print(&output, &urls, news).await;
-        }
-        failed
-    };
-    let working = async {
-        let (followed, failed) = tokio::join!(following, printing);
-        if let Err(error) = &followed {
-            eprintln!("manyhands-cli: {error}");
-        }
-        if failed || followed.is_err() { FAILED } else { DONE }
-    };
     let ended = async {
         let code = ended_by_signal().await;
         eprintln!("manyhands-cli: interrupted; the same command goes on from here");
         code
     };
     tokio::pin!(ended);
+    let mut engine = None;
     let mut code = tokio::select! {
-        code = working => code,
+        biased;
         code = &mut ended => code,
+        code = work(data_dir, wanted, &output, &mut engine) => code,
     };
-    if let Instance::Here(engine) = &instance {
+    if let Some(engine) = &engine {
         engine.shutdown().await;
     }
     if code == DONE || code == FAILED {
@@ -89,6 +57,65 @@ pub async fn run(global: &Global, get: Get) -> u8 {
         }
     }
     code
+}
+
+/// Gets everything, here or through the instance that runs on the profile. When that one ends before, its place is taken.
+async fn work(
+    data_dir: PathBuf,
+    mut wanted: Vec<NewDownload>,
+    output: &Output,
+    here: &mut Option<Engine>,
+) -> u8 {
+    let mut failed = false;
+    for _ in 0..MAX_INSTANCES {
+        let instance = match Engine::open(Config { data_dir: data_dir.clone() }).await {
+            Ok(engine) => {
+                if let Some(recovered) = engine.recovered() {
+                    eprintln!("manyhands-cli: {recovered}");
+                }
+                Instance::Here(here.insert(engine))
+            }
+            Err(OpenError::InUse { .. }) => Instance::Running(Remote::of(&data_dir)),
+            Err(error) => {
+                eprintln!("manyhands-cli: {error}");
+                return FAILED;
+            }
+        };
+        let (news, mut told) = mpsc::channel(MAX_WAITING_NEWS);
+        let following = async {
+            match &instance {
+                Instance::Here(engine) => {
+                    follow(engine, &wanted, news).await;
+                    Ok(())
+                }
+                Instance::Running(remote) => remote.follow(wanted.clone(), news).await,
+            }
+        };
+        let printing = async {
+            let mut over = BTreeSet::new();
+            while let Some(news) = told.recv().await {
+                if news.is_last() {
+                    over.insert(news.index());
+                }
+                failed |= print(output, &wanted, news).await;
+            }
+            over
+        };
+        let (followed, over) = tokio::join!(following, printing);
+        let mut index = 0..;
+        wanted.retain(|_| index.next().is_none_or(|index| !over.contains(&index)));
+        if wanted.is_empty() {
+            return if failed { FAILED } else { DONE };
+        }
+        match (instance, followed) {
+            (Instance::Running(_), Err(error)) => {
+                tracing::info!(%error, "the running instance ended: going on without it");
+            }
+            _ => break,
+        }
+    }
+    eprintln!("manyhands-cli: what works on the downloads ended before they did");
+    FAILED
 }
 
 /// Waits for Ctrl-C or a polite kill; the exit code that goes with it.
@@ -112,7 +139,7 @@ fn prepare(global: &Global, get: &Get) -> Result<(PathBuf, Vec<NewDownload>), St
         return Err("--out and --sha256 go with a single link".into());
     }
     for url in &get.urls {
-        check_url(url).map_err(|failure| format!("{failure} {}", failure.code.hint()))?;
+        check_url(url).map_err(|failure| format!("{url}: {failure} {}", failure.code.hint()))?;
     }
     let data_dir = global.data_dir.clone().or_else(default_data_dir);
     let data_dir = data_dir.ok_or("there is no home folder: name a profile with --data-dir")?;
@@ -130,8 +157,8 @@ fn prepare(global: &Global, get: &Get) -> Result<(PathBuf, Vec<NewDownload>), St
 }
 
 /// Prints news; whether a download failed with it.
-async fn print(output: &Output, urls: &[String], news: Followed) -> bool {
-    let url = |index: usize| urls.get(index).cloned().unwrap_or_default();
+async fn print(output: &Output, wanted: &[NewDownload], news: Followed) -> bool {
+    let url = |index: usize| wanted.get(index).map(|new| new.url.clone()).unwrap_or_default();
     let (line, failed) = match news {
         Followed::Row { index, row } => match (row.state, &row.failure) {
             (RowState::Completed, _) => (Line::Completed { row }, false),
