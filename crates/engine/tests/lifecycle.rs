@@ -1,4 +1,5 @@
 //! A download's life on one profile: paused, restarted, added twice, taken off, its part file lost.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;
 

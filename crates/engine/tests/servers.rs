@@ -1,4 +1,5 @@
 //! Whole downloads from servers that misbehave: the finished file is the server's, or there is none.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;
 
