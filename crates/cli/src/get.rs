@@ -1,10 +1,12 @@
 //! `get`: download files and wait for them, here or through the instance that runs on the profile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use manyhands_engine::view::{HelpState, RowState};
-use manyhands_engine::{Ask, AskFor, Followed, NewDownload, check_url, follow};
+use manyhands_engine::{
+    Ask, AskFor, Engine, Followed, NetworkConfig, NewDownload, check_url, follow,
+};
 use tokio::sync::mpsc;
 
 use crate::arguments::{Get, Global};
@@ -15,6 +17,9 @@ use crate::{DONE, FAILED, USAGE};
 /// News that wait for the printer.
 const MAX_WAITING_NEWS: usize = 16;
 
+/// Instances that may end one after the other while they work for us.
+const MAX_INSTANCES: usize = 5;
+
 pub async fn run(global: &Global, get: Get) -> u8 {
     let (data_dir, wanted) = match prepare(global, &get) {
         Ok(prepared) => prepared,
@@ -23,54 +28,21 @@ pub async fn run(global: &Global, get: Get) -> u8 {
             return USAGE;
         }
     };
-    let network = (get.ask != Ask::None).then(|| network(global));
-    let instance = match Instance::open(data_dir, network).await {
-        Ok(instance) => instance,
-        Err(error) => {
-            eprintln!("manyhands-cli: {error}");
-            return FAILED;
-        }
-    };
     let output = Output::start(get.json);
-    let (news, mut told) = mpsc::channel(MAX_WAITING_NEWS);
-    let urls: Vec<String> = wanted.iter().map(|new| new.url.clone()).collect();
-    let following = async {
-        match &instance {
-            Instance::Here(engine) => {
-                follow(engine, &wanted, news).await;
-                Ok(())
-            }
-            Instance::Running(remote) => remote.follow(wanted, news).await,
-        }
-    };
-    let printing = async {
-        let (mut failed, mut helpers) = (false, BTreeMap::new());
-        while let Some(news) = told.recv().await {
-            for line in help_lines(&news, &mut helpers) {
-                output.print(line).await;
-            }
-            failed |= print(&output, &urls, news).await;
-        }
-        failed
-    };
-    let working = async {
-        let (followed, failed) = tokio::join!(following, printing);
-        if let Err(error) = &followed {
-            eprintln!("manyhands-cli: {error}");
-        }
-        if failed || followed.is_err() { FAILED } else { DONE }
-    };
     let ended = async {
         let code = ended_by_signal().await;
         eprintln!("manyhands-cli: interrupted; the same command goes on from here");
         code
     };
     tokio::pin!(ended);
+    let network = (get.ask != Ask::None).then(|| network(global));
+    let mut engine = None;
     let mut code = tokio::select! {
-        code = working => code,
+        biased;
         code = &mut ended => code,
+        code = work(data_dir, network, wanted, &output, &mut engine) => code,
     };
-    if let Instance::Here(engine) = &instance {
+    if let Some(engine) = &engine {
         engine.shutdown().await;
     }
     if code == DONE || code == FAILED {
@@ -83,13 +55,73 @@ pub async fn run(global: &Global, get: Get) -> u8 {
     code
 }
 
+/// Gets everything, here or through the instance that runs on the profile. When that one ends before, its place is taken.
+async fn work(
+    data_dir: PathBuf,
+    network: Option<NetworkConfig>,
+    mut wanted: Vec<NewDownload>,
+    output: &Output,
+    here: &mut Option<Engine>,
+) -> u8 {
+    let mut failed = false;
+    for _ in 0..MAX_INSTANCES {
+        let instance = match Instance::open(data_dir.clone(), network.clone()).await {
+            Ok(instance) => instance,
+            Err(error) => {
+                eprintln!("manyhands-cli: {error}");
+                return FAILED;
+            }
+        };
+        if let Instance::Here(engine) = &instance {
+            *here = Some(engine.clone());
+        }
+        let (news, mut told) = mpsc::channel(MAX_WAITING_NEWS);
+        let following = async {
+            match &instance {
+                Instance::Here(engine) => {
+                    follow(engine, &wanted, news).await;
+                    Ok(())
+                }
+                Instance::Running(remote) => remote.follow(wanted.clone(), news).await,
+            }
+        };
+        let printing = async {
+            let (mut over, mut helpers) = (BTreeSet::new(), BTreeMap::new());
+            while let Some(news) = told.recv().await {
+                if news.is_last() {
+                    over.insert(news.index());
+                }
+                for line in help_lines(&news, &mut helpers) {
+                    output.print(line).await;
+                }
+                failed |= print(output, &wanted, news).await;
+            }
+            over
+        };
+        let (followed, over) = tokio::join!(following, printing);
+        let mut index = 0..;
+        wanted.retain(|_| index.next().is_none_or(|index| !over.contains(&index)));
+        if wanted.is_empty() {
+            return if failed { FAILED } else { DONE };
+        }
+        match (instance, followed) {
+            (Instance::Running(_), Err(error)) => {
+                tracing::info!(%error, "the running instance ended: going on without it");
+            }
+            _ => break,
+        }
+    }
+    eprintln!("manyhands-cli: what works on the downloads ended before they did");
+    FAILED
+}
+
 /// Checks all that can be checked before anything begins.
 fn prepare(global: &Global, get: &Get) -> Result<(PathBuf, Vec<NewDownload>), String> {
     if get.urls.len() > 1 && (get.out.is_some() || get.sha256.is_some()) {
         return Err("--out and --sha256 go with a single link".into());
     }
     for url in &get.urls {
-        check_url(url).map_err(|failure| format!("{failure} {}", failure.code.hint()))?;
+        check_url(url).map_err(|failure| format!("{url}: {failure} {}", failure.code.hint()))?;
     }
     let data_dir = data_dir(global)?;
     let dir = get.dir.clone().unwrap_or_default();
@@ -119,8 +151,8 @@ fn help_lines(news: &Followed, known: &mut BTreeMap<(usize, String), HelpState>)
 }
 
 /// Prints news; whether a download failed with it.
-async fn print(output: &Output, urls: &[String], news: Followed) -> bool {
-    let url = |index: usize| urls.get(index).cloned().unwrap_or_default();
+async fn print(output: &Output, wanted: &[NewDownload], news: Followed) -> bool {
+    let url = |index: usize| wanted.get(index).map(|new| new.url.clone()).unwrap_or_default();
     let (line, failed) = match news {
         Followed::Row { index, row } => match (row.state, &row.failure) {
             (RowState::Completed, _) => (Line::Completed { row }, false),

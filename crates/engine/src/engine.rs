@@ -356,6 +356,11 @@ impl Engine {
         self.raised.clone()
     }
 
+    /// Whether it was shut down: nothing is answered any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.commands.is_closed()
+    }
+
     fn downgrade(&self) -> WeakEngine {
         let Self { commands, changes, download_dir, recovered, raised, device } = self.clone();
         WeakEngine {

@@ -26,6 +26,14 @@ impl Followed {
             Self::Refused { .. } => true,
         }
     }
+
+    /// Which one of those that were wanted.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        match self {
+            Self::Row { index, .. } | Self::Refused { index, .. } => *index,
+        }
+    }
 }
 
 fn is_over(state: RowState) -> bool {
@@ -37,13 +45,14 @@ fn refused(index: usize, code: FailureCode, message: &str) -> Followed {
 }
 
 /// Adds all of `wanted` and tells how they stand, the first news at once, then at most ten times a second each, until all
-/// have ended or nobody listens.
+/// have ended, nobody listens, or the engine ends.
 pub async fn follow(engine: &Engine, wanted: &[NewDownload], news: mpsc::Sender<Followed>) {
     let mut changes = engine.changes();
     let mut open = Vec::new();
     for (index, new) in wanted.iter().enumerate() {
         match engine.add(new).await {
             Ok(id) => open.push((index, id)),
+            Err(_) if engine.has_ended() => return,
             Err(failure) => {
                 let failure = failure.into();
                 if news.send(Followed::Refused { index, failure }).await.is_err() {
@@ -65,9 +74,11 @@ pub async fn follow(engine: &Engine, wanted: &[NewDownload], news: mpsc::Sender<
                     }
                     Followed::Row { index, row: Box::new(row) }
                 }
-                Ok(None) | Err(_) => {
+                Ok(None) => {
                     refused(index, FailureCode::Removed, "The download was taken off the list.")
                 }
+                // The engine has ended; whoever opens the profile next goes on.
+                Err(_) => return,
             };
             if news.send(told).await.is_err() {
                 return;

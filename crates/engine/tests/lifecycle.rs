@@ -1,4 +1,5 @@
 //! A download's life on one profile: paused, restarted, added twice, taken off, its part file lost.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;
 
@@ -161,7 +162,7 @@ async fn a_finished_file_whose_record_was_lost_in_a_crash_is_found() {
 async fn a_second_instance_is_refused_and_can_hand_its_work_over() {
     let world = World::new(fast()).await;
     let data_dir = world.root.path().join("profile");
-    let second = Engine::open(Config { data_dir: data_dir.clone() }).await;
+    let second = Engine::open(Config { data_dir: data_dir.clone(), network: None }).await;
     assert!(
         matches!(second, Err(OpenError::InUse { pid: Some(pid), .. }) if pid == std::process::id())
     );

@@ -1,4 +1,5 @@
 //! What a profile goes through: its disk full, its database damaged, a stop at an awkward moment.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;
 

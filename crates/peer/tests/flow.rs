@@ -275,26 +275,34 @@ async fn the_budget_is_kept_to_the_byte_and_ends_the_session() {
 async fn streams_side_by_side_never_bring_more_than_the_budget() {
     let (lin, mut mo) = (Requester::new(), Helper::start(Rules::default()).await);
     let peer = lin.to(&mo);
-    let id = session(&peer, &mut mo, 6 * MIB).await;
-    let mut received = 0;
-    let reads = (0..4).map(|n| {
-        let peer = peer.clone();
+    // Not a multiple of the buffers in which the bytes come.
+    let budget = 40 * MIB + 7;
+    let id = session(&peer, &mut mo, budget).await;
+    // All four are promised 16 MiB before anybody reads, and then want more than there is.
+    let mut streams = Vec::new();
+    for n in 0..4 {
+        let range = ByteRange::from_len(n * 16 * MIB, 16 * MIB);
+        let content = within(peer.content(id, range)).await.unwrap();
+        assert_eq!(content.head.body_len, Some(16 * MIB));
+        streams.push(content.body);
+    }
+    let reads = streams.into_iter().map(|mut body| {
         tokio::spawn(async move {
-            let range = ByteRange::from_len(n * 4 * MIB, 4 * MIB);
-            let Ok(content) = peer.content(id, range).await else { return 0 };
-            let (mut body, mut received) = (content.body, 0);
+            let mut received = 0;
             while let Ok(Some(bytes)) = body.next().await {
                 received += bytes.len() as u64;
             }
             received
         })
     });
+    let mut received = 0;
     for read in reads.collect::<Vec<_>>() {
         received += within(read).await.unwrap();
     }
     let ended = within(mo.ended.recv()).await.unwrap();
-    assert_eq!((ended.reason, ended.sent_bytes), (HelpEnd::Budget, 6 * MIB));
-    assert!(received <= 6 * MIB);
+    assert_eq!((ended.reason, ended.sent_bytes), (HelpEnd::Budget, budget));
+    // The streams were promised more, so their connections break, and with them what lay in buffers.
+    assert!(received <= budget && received > 30 * MIB, "{received}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -221,6 +221,19 @@ async fn who_sends_a_head_or_a_body_slowly_is_cut_off() {
 }
 
 #[tokio::test]
+async fn who_asks_for_bytes_and_takes_none_is_cut_off() {
+    let waits = ServerWaits { write: Duration::from_millis(300), ..ServerWaits::default() };
+    let (lin, mut mo) =
+        (Requester::new(), Helper::start(Rules { waits, ..Rules::default() }).await);
+    let peer = lin.to(&mo);
+    let id = session(&peer, &mut mo, 64 * MIB).await;
+    let content = within(peer.content(id, ByteRange::from_len(0, 64 * MIB))).await.unwrap();
+    assert_eq!(*mo.source.live.borrow(), 1);
+    until_no_fetch_lives(&mo.source).await;
+    drop(content);
+}
+
+#[tokio::test]
 async fn a_device_has_so_many_connections_and_no_more() {
     let (eve, mo) = (DeviceIdentity::generate().unwrap(), Helper::start(Rules::default()).await);
     let mut open = Vec::new();

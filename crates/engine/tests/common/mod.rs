@@ -27,7 +27,7 @@ impl World {
 
     pub async fn start(&mut self) {
         let data_dir = self.root.path().join("profile");
-        self.engine = Some(Engine::open(Config { data_dir }).await.unwrap());
+        self.engine = Some(Engine::open(Config { data_dir, network: None }).await.unwrap());
     }
 
     pub async fn stop(&mut self) {
@@ -76,7 +76,7 @@ impl World {
         };
         match tokio::time::timeout(LONG, waiting).await {
             Ok(row) => row,
-            Err(_) => panic!("still {:?}; asked: {:?}", self.row(id).await, self.server.requests()),
+            Err(_) => panic!("still {:?} after {} requests", self.row(id).await, self.server.requests().len()),
         }
     }
 
@@ -91,7 +91,7 @@ impl World {
         let got = std::fs::read(row.path.as_ref().unwrap()).unwrap();
         assert_eq!(got.len() as u64, bytes);
         assert!(got == content(seed, 0..bytes), "other bytes than the server's");
-        assert_eq!(self.names(), [row.name.clone()]);
+        assert_eq!(self.names(), std::slice::from_ref(&row.name));
     }
 
     /// The names of what lies in the folder.
