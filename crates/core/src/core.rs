@@ -349,8 +349,16 @@ impl Core {
     #[must_use]
     pub fn state(&self, id: DownloadId) -> Option<DownloadState> {
         let download = self.downloads.get(&id)?;
+        if let Some(after) = download.run.as_ref().and_then(Run::closing_for) {
+            return Some(match after {
+                After::Pause | After::Remove => DownloadState::Paused,
+                After::Queue => DownloadState::Queued,
+                After::StartOver => DownloadState::Connecting { because: None },
+                // It has failed only when its part file is closed.
+                After::Fail(why) => DownloadState::Connecting { because: Some(why.clone()) },
+            });
+        }
         Some(match (&download.run, &download.record.life) {
-            (Some(run), _) if run.is_closing() => DownloadState::Paused,
             (Some(run), _) if run.is_finishing() => DownloadState::Finishing,
             (Some(run), _) if run.is_connecting() => {
                 DownloadState::Connecting { because: run.waiting_because().cloned() }

@@ -1,7 +1,9 @@
-//! Help sessions, decided: the helper's desk ([`HelpDesk`]) and one download's helpers ([`HelpWanted`]).
+//! Help sessions, decided: the helper's desk ([`HelpDesk`]) and one download's helpers
+//! ([`HelpWanted`]).
 //!
-//! A help request is in exactly one state at any time: pending, accepted, or over; what is over never comes back. Both
-//! types are sans-IO: facts in with the time since some fixed instant, orders out.
+//! A help request is in exactly one state at any time: pending, accepted, or over; what is over
+//! never comes back. Both types are sans-IO: facts in with the time since some fixed instant,
+//! orders out.
 
 mod desk;
 #[cfg(test)]
@@ -37,7 +39,8 @@ pub enum HelpAnswer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HelpDecline {
-    /// The user said no, or does not want to be asked again so soon. Which of both is nobody's business.
+    /// The user said no, or does not want to be asked again so soon. Which of both is nobody's
+    /// business.
     No,
     NotLending,
     /// More requests or sessions than the bounds allow.

@@ -185,6 +185,14 @@ impl Run {
         matches!(self.phase, Phase::Closing(_))
     }
 
+    /// What becomes of it once its part file is closed.
+    pub fn closing_for(&self) -> Option<&After> {
+        match &self.phase {
+            Phase::Closing(after) => Some(after),
+            _ => None,
+        }
+    }
+
     /// Why nothing comes at the moment, where somebody said so.
     pub fn waiting_because(&self) -> Option<&Failure> {
         self.wait_shown.as_ref()

@@ -1,7 +1,8 @@
 //! The peer protocol, the side that calls.
 //!
-//! Every connection is pinned to the device that is meant, straight to its addresses: no proxy, no redirect, no name
-//! service. Every wait has an end. Nothing is sent before the other side's key is proved.
+//! Every connection is pinned to the device that is meant, straight to its addresses: no proxy, no
+//! redirect, no name service. Every wait has an end. Nothing is sent before the other side's key is
+//! proved.
 
 mod calls;
 mod content;
@@ -40,7 +41,8 @@ pub struct ClientWaits {
     pub stagger: Duration,
     /// For a connection to any of the addresses: 10 s.
     pub dial: Duration,
-    /// For an answer, from the request to the last byte of a JSON body: 10 s. A long poll has its `wait` on top.
+    /// For an answer, from the request to the last byte of a JSON body: 10 s. A long poll has its
+    /// `wait` on top.
     pub answer: Duration,
     /// For the head of a content answer: 70 s, since the helper may first have to reach the origin.
     pub content_head: Duration,
@@ -72,10 +74,12 @@ pub enum CallError {
     /// None of its addresses answers. It may be gone, or behind a wall that lets nothing in.
     #[error("the peer cannot be reached")]
     Unreachable(#[source] HandshakeError),
-    /// Somebody else answers where the peer should be. Nothing was sent. Never a reason to trust the other key.
+    /// Somebody else answers where the peer should be. Nothing was sent. Never a reason to trust
+    /// the other key.
     #[error("another device answers at the peer's address: {found:?}")]
     WrongDevice { found: PeerId },
-    /// The connection broke or fell silent in the middle. Whether the request was carried out is not known.
+    /// The connection broke or fell silent in the middle. Whether the request was carried out is
+    /// not known.
     #[error("the connection to the peer was lost")]
     Lost(#[source] std::io::Error),
     /// It answered with an error; [`Problem::code`] says what to do.
@@ -115,8 +119,8 @@ impl PeerClient {
         self.remote(id, Expect::Device(id), addresses)
     }
 
-    /// Finds out who answers at an address that a person gave, and greets it. Nothing else is sent to somebody who was not
-    /// expected.
+    /// Finds out who answers at an address that a person gave, and greets it. Nothing else is sent
+    /// to somebody who was not expected.
     ///
     /// # Errors
     /// Nobody answers there, or no Manyhands.
@@ -146,7 +150,8 @@ impl RemotePeer {
         self.inner.id
     }
 
-    /// Where the peer may be found from now on; the first [`MAX_ADDRESSES`] count. Open connections stay.
+    /// Where the peer may be found from now on; the first [`MAX_ADDRESSES`] count. Open connections
+    /// stay.
     pub fn set_addresses(&self, addresses: &[SocketAddr]) {
         let mut list = Vec::new();
         for address in addresses {

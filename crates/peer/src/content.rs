@@ -7,11 +7,12 @@ use manyhands_core::{ByteRange, HelpId, Identity, PeerId};
 use manyhands_wire::{OriginName, Problem, ProblemCode};
 use url::Url;
 
-/// Fetches ranges from origins for others. Given by the shell, which alone knows how to reach origins and which
-/// addresses are out of bounds.
+/// Fetches ranges from origins for others. Given by the shell, which alone knows how to reach
+/// origins and which addresses are out of bounds.
 ///
-/// Dropping the future or the stream means that nobody wants the bytes any more: stop, and free the connection. The
-/// stream is asked for its next buffer only when the last one has gone out, so it must not run ahead on its own.
+/// Dropping the future or the stream means that nobody wants the bytes any more: stop, and free the
+/// connection. The stream is asked for its next buffer only when the last one has gone out, so it
+/// must not run ahead on its own.
 pub trait ContentSource: Send + Sync + 'static {
     fn fetch(&self, order: FetchOrder) -> BoxFuture<'static, Result<Fetched, FetchFailure>>;
 }
@@ -22,7 +23,8 @@ pub struct FetchOrder {
     pub session: HelpId,
     pub requester: PeerId,
     pub url: Url,
-    /// What the requester knows of the bytes. An answer that contradicts it is [`FetchFailure::Changed`].
+    /// What the requester knows of the bytes. An answer that contradicts it is
+    /// [`FetchFailure::Changed`].
     pub known: Identity,
     /// Never empty.
     pub range: ByteRange,
@@ -40,8 +42,8 @@ pub struct Fetched {
     pub body: BoxStream<'static, Result<Bytes, FetchFailure>>,
 }
 
-/// Why there are no bytes. The requester is told which of these it was, and no more: details of the helper's network are
-/// not its business.
+/// Why there are no bytes. The requester is told which of these it was, and no more: details of the
+/// helper's network are not its business.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FetchFailure {
     /// The origin answered with this status, perhaps saying how long to wait.

@@ -1,8 +1,9 @@
-//! Finding peers on the local network: mDNS and DNS-SD (RFC 6762, RFC 6763), service `_manyhands._tcp`.
+//! Finding peers on the local network: mDNS and DNS-SD (RFC 6762, RFC 6763), service
+//! `_manyhands._tcp`.
 //!
-//! What is heard is a hint and nothing more: anybody can announce anything. A peer is somebody only after its TLS handshake
-//! ([`crate::Presence`]). What is announced says as little: random names, made anew with each start, the protocol's version
-//! and the device id.
+//! What is heard is a hint and nothing more: anybody can announce anything. A peer is somebody only
+//! after its TLS handshake ([`crate::Presence`]). What is announced says as little: random names,
+//! made anew with each start, the protocol's version and the device id.
 
 mod found;
 mod interfaces;
@@ -27,7 +28,8 @@ pub use interfaces::InterfaceRule;
 pub const SERVICE_TYPE: &str = "_manyhands._tcp.local.";
 /// How often the interfaces are looked at.
 const LOOK: Duration = Duration::from_secs(3);
-/// The wall clock went on by so much more than the steady one: the machine has slept, and the network may be another.
+/// The wall clock went on by so much more than the steady one: the machine has slept, and the
+/// network may be another.
 const SLEPT: Duration = Duration::from_secs(15);
 /// After a fresh start of the daemon, who is still there has answered by then.
 const RELEARN: Duration = Duration::from_secs(10);
@@ -55,7 +57,8 @@ pub struct DiscoveryOptions {
     pub friends: watch::Receiver<BTreeSet<PeerId>>,
 }
 
-/// Discovery at work. Ends with [`shutdown`](Self::shutdown); also when it is dropped, but then nobody waits for the goodbye.
+/// Discovery at work. Ends with [`shutdown`](Self::shutdown); also when it is dropped, but then
+/// nobody waits for the goodbye.
 #[derive(Debug)]
 pub struct Discovery {
     stop: DropGuard,
@@ -63,8 +66,8 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// Announces and looks, from now on and over every change of the network. Hints go into `hints`; while that is full the
-    /// newest state is kept back, nothing else waits.
+    /// Announces and looks, from now on and over every change of the network. Hints go into
+    /// `hints`; while that is full the newest state is kept back, nothing else waits.
     #[must_use]
     pub fn start(options: DiscoveryOptions, hints: mpsc::Sender<Discovered>) -> Self {
         let stop = CancellationToken::new();
@@ -96,7 +99,8 @@ impl Discovery {
 struct Search {
     options: DiscoveryOptions,
     found: Found,
-    /// Random, so that there is never a conflict to resolve: in one, records of two devices get mixed up.
+    /// Random, so that there is never a conflict to resolve: in one, records of two devices get
+    /// mixed up.
     instance: String,
     host: String,
     daemon: Option<Daemon>,
@@ -168,7 +172,8 @@ impl Search {
         }
     }
 
-    /// A new daemon on the interfaces of now. What was found stays until it has had time to answer again.
+    /// A new daemon on the interfaces of now. What was found stays until it has had time to answer
+    /// again.
     async fn restart(&mut self, any_interface: bool) {
         self.close().await;
         if !any_interface {
@@ -210,7 +215,8 @@ impl Search {
         Ok(Daemon { mdns, events, since: Instant::now() })
     }
 
-    /// The daemon drops a listener that was too slow; what it has heard meanwhile comes again from its cache.
+    /// The daemon drops a listener that was too slow; what it has heard meanwhile comes again from
+    /// its cache.
     async fn browse_again(&mut self) {
         let Some(daemon) = &mut self.daemon else { return };
         match daemon.mdns.browse(SERVICE_TYPE) {
@@ -232,7 +238,8 @@ impl Search {
     /// Ends the daemon, its goodbye sent.
     async fn close(&mut self) {
         let Some(daemon) = self.daemon.take() else { return };
-        // The shutdown itself says goodbye for every registered service; its answer comes after the last packet.
+        // The shutdown itself says goodbye for every registered service; its answer comes after the
+        // last packet.
         match daemon.mdns.shutdown() {
             Ok(status) => {
                 if timeout(GOODBYE, status.recv_async()).await.is_err() {
@@ -251,7 +258,8 @@ async fn next(daemon: Option<&Daemon>) -> Heard {
     }
 }
 
-/// Whether the machine has slept since the last look. A clock that was set looks the same and does no harm.
+/// Whether the machine has slept since the last look. A clock that was set looks the same and does
+/// no harm.
 fn slept(clocks: &mut (Instant, SystemTime)) -> bool {
     let now = (Instant::now(), SystemTime::now());
     let steady = now.0.saturating_duration_since(clocks.0);
@@ -292,7 +300,8 @@ mod tests {
             failed_before: false,
         };
         search.restart(true).await;
-        // A second listener takes the first one's place, whose channel ends like that of one that lagged behind.
+        // A second listener takes the first one's place, whose channel ends like that of one that
+        // lagged behind.
         let other = search.daemon.as_ref().map(|daemon| daemon.mdns.browse(SERVICE_TYPE));
         let closed =
             async { while !matches!(next(search.daemon.as_ref()).await, Heard::Closed) {} };

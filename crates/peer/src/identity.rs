@@ -1,8 +1,8 @@
 //! The key of this device.
 //!
-//! Ed25519: its signatures need no random number whose repetition would give the key away, it is small, and every current
-//! TLS library has it. Other clients may keep an ECDSA P-256 key instead, the only kind that most key stores and security
-//! chips offer; both are accepted everywhere.
+//! Ed25519: its signatures need no random number whose repetition would give the key away, it is
+//! small, and every current TLS library has it. Other clients may keep an ECDSA P-256 key instead,
+//! the only kind that most key stores and security chips offer; both are accepted everywhere.
 
 use std::fmt;
 
@@ -11,7 +11,8 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PublicKeyData
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use sha2::{Digest, Sha256};
 
-/// The key of this device, and the certificate that carries it through a handshake. Cheap to keep, made or read once.
+/// The key of this device, and the certificate that carries it through a handshake. Cheap to keep,
+/// made or read once.
 pub struct DeviceIdentity {
     key: KeyPair,
     id: PeerId,
@@ -24,7 +25,8 @@ pub enum IdentityError {
     /// No random numbers, or the library refuses. There is nothing that a caller could do.
     #[error("a device key cannot be made")]
     Make(#[source] rcgen::Error),
-    /// What was kept is damaged. A new key is another device to all friends: ask the user, do not replace it silently.
+    /// What was kept is damaged. A new key is another device to all friends: ask the user, do not
+    /// replace it silently.
     #[error("the kept device key cannot be read")]
     Read(#[source] rcgen::Error),
     /// Neither Ed25519 nor ECDSA P-256.
@@ -67,8 +69,8 @@ impl DeviceIdentity {
         self.id
     }
 
-    /// The certificate is only the envelope in which TLS carries the key: it says nothing of the device or its user, and
-    /// nobody looks at its dates.
+    /// The certificate is only the envelope in which TLS carries the key: it says nothing of the
+    /// device or its user, and nobody looks at its dates.
     fn with_key(key: KeyPair) -> Result<Self, IdentityError> {
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();

@@ -1,8 +1,9 @@
 //! Other Manyhands: who they are, where they are, and the protocol between them.
 //!
-//! This crate never decides whether to help or whom to ask, and keeps nothing on disk: the shell gives it a key, a source
-//! of content and answers, and hears facts. Identity is always the key that a TLS handshake has proved; a name or an
-//! address never stands for a device. The protocol is described in `docs/protocol.md`.
+//! This crate never decides whether to help or whom to ask, and keeps nothing on disk: the shell
+//! gives it a key, a source of content and answers, and hears facts. Identity is always the key
+//! that a TLS handshake has proved; a name or an address never stands for a device. The protocol is
+//! described in `docs/protocol.md`.
 
 mod client;
 mod content;

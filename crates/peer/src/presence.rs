@@ -1,6 +1,8 @@
-//! Who is really there: every hint is asked over TLS, and only who proves its key and greets is online.
+//! Who is really there: every hint is asked over TLS, and only who proves its key and greets is
+//! online.
 //!
-//! Hints come from discovery, from what was known yesterday, from what a person typed; they are all worth the same.
+//! Hints come from discovery, from what was known yesterday, from what a person typed; they are all
+//! worth the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,8 +19,8 @@ use crate::discovery::Discovered;
 
 /// Peers looked after. Hints about more are dropped, those about friends never.
 const MAX_PEERS: usize = 512;
-/// Greetings under way to peers that are no friends. Friends are greeted beside them, so that a flood of false hints
-/// delays nobody who matters.
+/// Greetings under way to peers that are no friends. Friends are greeted beside them, so that a
+/// flood of false hints delays nobody who matters.
 const MAX_GREETINGS: usize = 8;
 /// … and to friends.
 const MAX_FRIEND_GREETINGS: usize = 8;
@@ -66,8 +68,9 @@ impl Default for PresenceWaits {
 }
 
 impl Presence {
-    /// Greets whoever `hints` tells of, and says on the channel who is there. While that is not read, only the newest state
-    /// of each peer is kept back. Ends when all senders of `hints` are gone.
+    /// Greets whoever `hints` tells of, and says on the channel who is there. While that is not
+    /// read, only the newest state of each peer is kept back. Ends when all senders of `hints` are
+    /// gone.
     #[must_use]
     pub fn start(
         client: PeerClient,

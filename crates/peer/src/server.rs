@@ -1,8 +1,10 @@
-//! The peer protocol, the side that is called: who may come in, what they may ask, what they are given.
+//! The peer protocol, the side that is called: who may come in, what they may ask, what they are
+//! given.
 //!
-//! Nothing is decided here. What comes in goes to the shell as [`Incoming`], an answer channel with it; the shell orders
-//! sessions to end through [`PeerServer`]. What is enforced here: the bounds of the protocol, the budget of a session,
-//! and that a request belongs to the device whose key asked.
+//! Nothing is decided here. What comes in goes to the shell as [`Incoming`], an answer channel with
+//! it; the shell orders sessions to end through [`PeerServer`]. What is enforced here: the bounds
+//! of the protocol, the budget of a session, and that a request belongs to the device whose key
+//! asked.
 
 mod admission;
 mod connection;
@@ -56,7 +58,8 @@ pub struct IncomingHelp {
     pub from: PeerId,
     pub address: IpAddr,
     pub request: HelpRequest,
-    /// When the answer cannot be delivered, the request was over before it: nothing has begun, whatever was answered.
+    /// When the answer cannot be delivered, the request was over before it: nothing has begun,
+    /// whatever was answered.
     pub answer: oneshot::Sender<HelpAnswer>,
 }
 
@@ -92,8 +95,8 @@ pub struct Lent {
 /// Where and how to listen.
 #[derive(Debug)]
 pub struct ServerOptions {
-    /// `None`: [`DEFAULT_PORT`] on all addresses, or any other port when somebody has that one. A given address is taken
-    /// or refused, never replaced.
+    /// `None`: [`DEFAULT_PORT`] on all addresses, or any other port when somebody has that one. A
+    /// given address is taken or refused, never replaced.
     pub listen: Option<SocketAddr>,
     /// What the device says of itself; read at each greeting.
     pub hello: watch::Receiver<Hello>,
@@ -103,14 +106,15 @@ pub struct ServerOptions {
 /// The patience of the server; the defaults are the protocol's.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerWaits {
-    /// From the end of a handshake or an answer to the end of the next request's head: 30 s. Idle connections end here too.
+    /// From the end of a handshake or an answer to the end of the next request's head: 30 s. Idle
+    /// connections end here too.
     pub head: Duration,
     /// For a request's body: 10 s.
     pub body: Duration,
     /// A requester that takes no byte for so long is gone: 60 s.
     pub write: Duration,
-    /// For the shell's answer to a help request: 65 s, a little more than [`PENDING_S`], after which the shell itself lets
-    /// a request expire. Without any answer it expires here.
+    /// For the shell's answer to a help request: 65 s, a little more than [`PENDING_S`], after
+    /// which the shell itself lets a request expire. Without any answer it expires here.
     pub answer: Duration,
     /// For the head of the origin's answer: 60 s.
     pub origin: Duration,
@@ -133,7 +137,8 @@ pub enum ListenError {
     Key(#[source] rustls::Error),
 }
 
-/// A running server. Clones are handles to the same one; it runs until [`shutdown`](Self::shutdown).
+/// A running server. Clones are handles to the same one; it runs until
+/// [`shutdown`](Self::shutdown).
 #[derive(Clone, Debug)]
 pub struct PeerServer {
     shared: Arc<Shared>,
@@ -166,8 +171,8 @@ impl Default for ServerWaits {
 }
 
 impl PeerServer {
-    /// Listens and serves. What comes in arrives on the channel, which must be read: while it is full, help requests are
-    /// turned away.
+    /// Listens and serves. What comes in arrives on the channel, which must be read: while it is
+    /// full, help requests are turned away.
     ///
     /// # Errors
     /// [`ListenError::Bind`]: the address is taken or not ours.
@@ -224,8 +229,8 @@ impl PeerServer {
         }
     }
 
-    /// Ends a session by order of the shell: its streams are cut at once, the requester hears why. `None` when there is no
-    /// such session, or it is over.
+    /// Ends a session by order of the shell: its streams are cut at once, the requester hears why.
+    /// `None` when there is no such session, or it is over.
     pub fn end(&self, id: HelpId, reason: HelpEnd) -> Option<EndedSession> {
         self.shared.sessions.end_by_order(id, reason)
     }
@@ -236,7 +241,8 @@ impl PeerServer {
         self.shared.sessions.lent()
     }
 
-    /// Ends all sessions, answers what is waiting, closes all connections. Returns when nothing runs any more.
+    /// Ends all sessions, answers what is waiting, closes all connections. Returns when nothing
+    /// runs any more.
     pub async fn shutdown(&self) {
         for lent in self.lent() {
             self.end(lent.id, HelpEnd::Stopped);
@@ -252,8 +258,8 @@ impl PeerServer {
     }
 }
 
-/// Where nothing was asked for, both address families: on Linux and macOS one socket takes both, on Windows each needs its
-/// own, and a machine may have only one of them.
+/// Where nothing was asked for, both address families: on Linux and macOS one socket takes both, on
+/// Windows each needs its own, and a machine may have only one of them.
 async fn listen(wanted: Option<SocketAddr>) -> Result<Vec<TcpListener>, ListenError> {
     let bind = async |address: SocketAddr| {
         TcpListener::bind(address).await.map_err(|source| ListenError::Bind { address, source })

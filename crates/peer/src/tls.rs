@@ -1,7 +1,9 @@
-//! TLS between devices: version 1.3 alone, both sides prove their key, and who it must be is settled inside the handshake.
+//! TLS between devices: version 1.3 alone, both sides prove their key, and who it must be is
+//! settled inside the handshake.
 //!
-//! Invariants: no session is ever resumed and no early data taken, so that every connection has seen both proofs; a
-//! client's first byte of a request leaves after the other side's key has been compared with the expected one.
+//! Invariants: no session is ever resumed and no early data taken, so that every connection has
+//! seen both proofs; a client's first byte of a request leaves after the other side's key has been
+//! compared with the expected one.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -25,7 +27,8 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use crate::identity::{DeviceIdentity, id_of_key};
 
-/// A handshake takes a few milliseconds on a LAN; who needs longer than this holds a place that others need.
+/// A handshake takes a few milliseconds on a LAN; who needs longer than this holds a place that
+/// others need.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The one application protocol (RFC 7301), asked for and required by both sides.
@@ -38,8 +41,9 @@ const SCHEMES: [SignatureScheme; 2] =
 /// Why there is no authenticated connection.
 #[derive(Debug, thiserror::Error)]
 pub enum HandshakeError {
-    /// Somebody else answers at this address. Nothing was sent. Try another address; for a friend whose address this
-    /// surely is, tell the user: it is an error, never a reason to trust the new key.
+    /// Somebody else answers at this address. Nothing was sent. Try another address; for a friend
+    /// whose address this surely is, tell the user: it is an error, never a reason to trust the new
+    /// key.
     #[error("another device answered: {found:?}")]
     WrongDevice { found: PeerId },
     #[error("the handshake took longer than {} s", HANDSHAKE_TIMEOUT.as_secs())]
@@ -114,7 +118,8 @@ pub(crate) async fn accept(
     finished(TlsStream::Server(stream.map_err(failure)?))
 }
 
-/// The server's side of the handshake: any device but the blocked ones may come in, and has proved its key.
+/// The server's side of the handshake: any device but the blocked ones may come in, and has proved
+/// its key.
 pub(crate) fn server_config(
     identity: &DeviceIdentity,
     blocked: Blocked,
@@ -173,13 +178,15 @@ fn failure(error: std::io::Error) -> HandshakeError {
 
 /// The device whose key is in `certificate`. Whether it has the key is for the signature to show.
 ///
-/// The certificate is read by the same parser that later checks the signature, so that both see the same key.
+/// The certificate is read by the same parser that later checks the signature, so that both see the
+/// same key.
 pub(crate) fn id_of_certificate(certificate: &CertificateDer<'_>) -> Result<PeerId, Error> {
     let parsed = ParsedCertificate::try_from(certificate)?;
     Ok(id_of_key(&parsed.subject_public_key_info()))
 }
 
-/// Compares the presented key with the expected one, and has the signature over the handshake checked with it.
+/// Compares the presented key with the expected one, and has the signature over the handshake
+/// checked with it.
 struct Verifier {
     rule: Rule,
     algorithms: WebPkiSupportedAlgorithms,

@@ -1,4 +1,5 @@
-//! Devices that find one another by themselves: on loopback, and in two network namespaces with a cable between them.
+//! Devices that find one another by themselves: on loopback, and in two network namespaces with a
+//! cable between them.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

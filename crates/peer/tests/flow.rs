@@ -1,4 +1,5 @@
-//! A help session between two real devices, over real TLS: the ways in which it goes well, and the ways in which it ends.
+//! A help session between two real devices, over real TLS: the ways in which it goes well, and the
+//! ways in which it ends.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -301,7 +302,8 @@ async fn streams_side_by_side_never_bring_more_than_the_budget() {
     }
     let ended = within(mo.ended.recv()).await.unwrap();
     assert_eq!((ended.reason, ended.sent_bytes), (HelpEnd::Budget, budget));
-    // The streams were promised more, so their connections break, and with them what lay in buffers.
+    // The streams were promised more, so their connections break, and with them what lay in
+    // buffers.
     assert!(received <= budget && received > 30 * MIB, "{received}");
 }
 
@@ -314,7 +316,8 @@ async fn a_helper_does_not_run_ahead_of_its_requester() {
     let mut content = within(peer.content(id, range)).await.unwrap();
     let (mut at, mut furthest) = (0, 0);
     while let Some(bytes) = within(content.body.next()).await.unwrap() {
-        // Comparing is many times slower than producing: without a bound the helper would soon be at the end of the file.
+        // Comparing is many times slower than producing: without a bound the helper would soon be
+        // at the end of the file.
         let here = ByteRange::from_len(at, bytes.len() as u64);
         assert!(bytes == bytes_of(here));
         at = here.end();

@@ -294,7 +294,8 @@ async fn requests_cannot_be_piled_up() {
     let late = within(peer_of(&Requester::new()).ask(&help_request(MIB))).await;
     assert_eq!(refusal(late), Some(ProblemCode::Busy), "the queue to the shell is full");
     drop(incoming);
-    // Every answer channel is gone with the queue: all are declined, and a device that has none open may ask again …
+    // Every answer channel is gone with the queue: all are declined, and a device that has none
+    // open may ask again …
     let gone = within(peer_of(&devices[0]).ask(&help_request(MIB))).await;
     assert_eq!(refusal(gone), Some(ProblemCode::Busy), "… but there is nobody to ask");
 

@@ -16,7 +16,8 @@ pub struct OutOfBounds {
     pub max: usize,
 }
 
-/// A text of at most `MAX_BYTES` bytes of UTF-8. For machines: what people read is a [`Label`](crate::Label).
+/// A text of at most `MAX_BYTES` bytes of UTF-8. For machines: what people read is a
+/// [`Label`](crate::Label).
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Text<const MAX_BYTES: usize>(String);
@@ -90,7 +91,8 @@ pub(crate) mod json_u64 {
     }
 }
 
-/// As [`json_u64`], for what may be left out; to be used together with `default` and `skip_serializing_if`.
+/// As [`json_u64`], for what may be left out; to be used together with `default` and
+/// `skip_serializing_if`.
 pub(crate) mod json_u64_option {
     use serde::{Deserialize, Deserializer, Serializer};
 

@@ -24,7 +24,8 @@ pub struct Hello {
     pub software: Text<64>,
 }
 
-/// The versions that a device speaks. Both sides use the highest common one; each request names its version in the path.
+/// The versions that a device speaks. Both sides use the highest common one; each request names its
+/// version in the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProtocolRange {
     pub min: u16,

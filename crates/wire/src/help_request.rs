@@ -19,15 +19,16 @@ pub const MAX_URL_BYTES: usize = 8 * 1024;
 /// Longer entity tags are as good as none.
 pub const MAX_ETAG_BYTES: usize = 1024;
 
-/// The body of `POST /v1/help-requests`: everything that the prompt shows, and nothing that tells which file it is to
-/// somebody who may say no. What is shown is exactly what will run.
+/// The body of `POST /v1/help-requests`: everything that the prompt shows, and nothing that tells
+/// which file it is to somebody who may say no. What is shown is exactly what will run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HelpRequest {
     /// The requester's name for itself.
     #[serde(default)]
     pub name: DeviceName,
     pub mode: Mode,
-    /// Where the helper would connect to: the link's origin first, then those of its redirects. Never empty.
+    /// Where the helper would connect to: the link's origin first, then those of its redirects.
+    /// Never empty.
     #[serde(deserialize_with = "at_least_one")]
     pub origins: List<OriginName, MAX_ORIGINS>,
     /// The whole file's, when known.
@@ -41,7 +42,8 @@ pub struct HelpRequest {
     pub file_name: Option<FileName>,
 }
 
-/// What the helper would do. A mode that this version does not know fails to decode, and so the request.
+/// What the helper would do. A mode that this version does not know fails to decode, and so the
+/// request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
@@ -118,8 +120,8 @@ pub enum SourceError {
     Scheme,
 }
 
-/// The name of one help request: 128 random bits, 32 lower-case hexadecimal digits. The helper gives it, and it means
-/// something only on connections of the device that asked.
+/// The name of one help request: 128 random bits, 32 lower-case hexadecimal digits. The helper
+/// gives it, and it means something only on connections of the device that asked.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u128);
 
@@ -218,8 +220,8 @@ fn at_least_one<'de, D: Deserializer<'de>>(
 impl TryFrom<RawOriginName> for OriginName {
     type Error = OriginNameError;
 
-    /// One spelling for each origin: what does not come out of the URL parser as it went in is refused, or a prompt could
-    /// show one host and the connection go to another.
+    /// One spelling for each origin: what does not come out of the URL parser as it went in is
+    /// refused, or a prompt could show one host and the connection go to another.
     fn try_from(raw: RawOriginName) -> Result<Self, OriginNameError> {
         let text = format!("{}://{}:{}/", raw.scheme.as_str(), raw.host.as_str(), raw.port);
         let name = Self::of(&Url::parse(&text).map_err(|_| OriginNameError)?)?;

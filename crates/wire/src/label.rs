@@ -4,19 +4,22 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// What a device calls itself has at most so many characters: more would push a prompt's buttons out of sight.
+/// What a device calls itself has at most so many characters: more would push a prompt's buttons
+/// out of sight.
 pub const DEVICE_NAME_CHARS: usize = 40;
 /// A file name in a prompt has at most so many characters.
 pub const FILE_NAME_CHARS: usize = 120;
 /// A letter carries at most so many combining marks; what stacks more writes over its neighbours.
 const MAX_MARKS: usize = 3;
 
-/// A short text that cannot disturb what stands around it, wherever it is shown: window, notification, terminal, log.
+/// A short text that cannot disturb what stands around it, wherever it is shown: window,
+/// notification, terminal, log.
 ///
-/// There is one way to make one, [`Label::neutralised`], and decoding a message goes through it. It takes out control
-/// and formatting characters (so no line break, escape sequence or reversal of the writing direction), private-use and
-/// unassigned-plane characters and stacks of combining marks, turns `< > & " ' \`` into characters that look alike and mean
-/// nothing in markup, folds white space and cuts to `MAX_CHARS`. It may come out empty: then show the short device id.
+/// There is one way to make one, [`Label::neutralised`], and decoding a message goes through it. It
+/// takes out control and formatting characters (so no line break, escape sequence or reversal of
+/// the writing direction), private-use and unassigned-plane characters and stacks of combining
+/// marks, turns `< > & " ' \`` into characters that look alike and mean nothing in markup, folds
+/// white space and cuts to `MAX_CHARS`. It may come out empty: then show the short device id.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Label<const MAX_CHARS: usize>(String);
@@ -25,7 +28,8 @@ pub type DeviceName = Label<DEVICE_NAME_CHARS>;
 pub type FileName = Label<FILE_NAME_CHARS>;
 
 impl<const MAX_CHARS: usize> Label<MAX_CHARS> {
-    /// What is left of `text` when everything disturbing is taken out. Doing it twice changes nothing.
+    /// What is left of `text` when everything disturbing is taken out. Doing it twice changes
+    /// nothing.
     #[must_use]
     pub fn neutralised(text: &str) -> Self {
         let (mut label, mut chars, mut marks, mut space) = (String::new(), 0, 0, false);
@@ -68,7 +72,8 @@ impl<const MAX_CHARS: usize> Label<MAX_CHARS> {
     }
 }
 
-/// Characters that steer the text around them or show nothing (Unicode's Cc, Cf, Co and the planes without letters).
+/// Characters that steer the text around them or show nothing (Unicode's Cc, Cf, Co and the planes
+/// without letters).
 fn disturbs(letter: char) -> bool {
     letter.is_control()
         || matches!(letter,

@@ -1,8 +1,9 @@
 //! What travels between machines: the messages of the peer protocol, version 1.
 //!
-//! Plain data and the rules for reading it; nothing here opens a socket. The protocol around it is `docs/protocol.md`.
-//! Invariants: a value that was decoded is inside its bounds, a text that is shown to people is neutral (see [`Label`]),
-//! and fields that this version does not know are passed over.
+//! Plain data and the rules for reading it; nothing here opens a socket. The protocol around it is
+//! `docs/protocol.md`. Invariants: a value that was decoded is inside its bounds, a text that is
+//! shown to people is neutral (see [`Label`]), and fields that this version does not know are
+//! passed over.
 
 mod bounded;
 mod hello;
@@ -26,15 +27,17 @@ pub use session::{
 /// The protocol version that this crate speaks; it is the first part of every path (`/v1/…`).
 pub const PROTOCOL_VERSION: u16 = 1;
 
-/// The port on which a client listens when nothing else is asked for and nobody else has it. Unassigned by IANA, below the
-/// range from which Linux, Windows and macOS take the ports of outgoing connections.
+/// The port on which a client listens when nothing else is asked for and nobody else has it.
+/// Unassigned by IANA, below the range from which Linux, Windows and macOS take the ports of
+/// outgoing connections.
 pub const DEFAULT_PORT: u16 = 26269;
 
-/// A JSON body, of a request or of an answer, has at most so many bytes. More is refused before it is read.
+/// A JSON body, of a request or of an answer, has at most so many bytes. More is refused before it
+/// is read.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// A long poll waits at most so long; a greater `wait` is cut to it. Below the half minute after which middleboxes and
-/// impatient clients give up.
+/// A long poll waits at most so long; a greater `wait` is cut to it. Below the half minute after
+/// which middleboxes and impatient clients give up.
 pub const MAX_WAIT_S: u16 = 25;
 
 /// A help request that nobody answered ends after this time.

@@ -72,7 +72,8 @@ macro_rules! problem_codes {
 
 problem_codes! {
     Malformed = "malformed", 400, "The request makes no sense";
-    /// Also what another device gets for somebody else's request: whether it exists is nobody's business.
+    /// Also what another device gets for somebody else's request: whether it exists is nobody's
+    /// business.
     UnknownRequest = "unknown-request", 404, "There is no such help request";
     NotFound = "not-found", 404, "There is nothing at this path";
     MethodNotAllowed = "method-not-allowed", 405, "This path does not take this method";

@@ -15,7 +15,8 @@ pub struct HelpRequestState {
     pub state: HelpState,
 }
 
-/// Where a help request is in its life: pending → accepted → ended, or one of the other ends straight from pending.
+/// Where a help request is in its life: pending → accepted → ended, or one of the other ends
+/// straight from pending.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum HelpState {

@@ -12,7 +12,8 @@ use url::Url;
 
 const ID: RequestId = RequestId(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff);
 
-/// `message` is written as in `vector` and read back from it, also with fields that nobody knows yet.
+/// `message` is written as in `vector` and read back from it, also with fields that nobody knows
+/// yet.
 fn check<T: Serialize + DeserializeOwned + PartialEq + Debug>(vector: &str, message: &T) {
     let mut json: Value = serde_json::from_str(vector).unwrap();
     assert_eq!(serde_json::to_value(message).unwrap(), json);

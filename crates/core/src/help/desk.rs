@@ -1,7 +1,9 @@
-//! The helper's side: which requests become prompts, which are answered without one, and what is being lent.
+//! The helper's side: which requests become prompts, which are answered without one, and what is
+//! being lent.
 //!
-//! A prompt takes a person's attention, so prompts are what is counted: a request that a rule accepts makes none, and one
-//! that is over the bounds is declined unseen. Strangers share a few prompts among them; a friend's never wait for them.
+//! A prompt takes a person's attention, so prompts are what is counted: a request that a rule
+//! accepts makes none, and one that is over the bounds is declined unseen. Strangers share a few
+//! prompts among them; a friend's never wait for them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -10,7 +12,8 @@ use std::time::Duration;
 use super::{HelpAnswer, HelpDecline, HelpEnd, HelpId};
 use crate::PeerId;
 
-/// What the user's attention is worth. The defaults are start values taken from what LAN tools allow.
+/// What the user's attention is worth. The defaults are start values taken from what LAN tools
+/// allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeskBounds {
     /// A prompt that nobody answers goes away: 60 s.
@@ -19,9 +22,11 @@ pub struct DeskBounds {
     pub stranger_per_10_min: usize,
     /// … and in a day: 10.
     pub stranger_per_day: usize,
-    /// Prompts from strangers behind one address in ten minutes, however many devices they say they are: 3.
+    /// Prompts from strangers behind one address in ten minutes, however many devices they say they
+    /// are: 3.
     pub address_per_10_min: usize,
-    /// Prompts from all strangers in ten minutes: 5. With [`Self::expiry`] this bounds the open ones too.
+    /// Prompts from all strangers in ten minutes: 5. With [`Self::expiry`] this bounds the open
+    /// ones too.
     pub strangers_per_10_min: usize,
     /// Prompts that one friend may make in a minute: 6.
     pub friend_per_min: usize,
@@ -105,7 +110,8 @@ pub enum DeskEffect {
     ClosePrompt { id: HelpId },
     /// Answer the requester. Exactly once a request, unless the requester ended it first.
     Answer { id: HelpId, answer: HelpAnswer },
-    /// Cut the streams of the session and tell the requester. Exactly once a session, unless the requester ended it first.
+    /// Cut the streams of the session and tell the requester. Exactly once a session, unless the
+    /// requester ended it first.
     EndSession { id: HelpId, reason: HelpEnd },
 }
 
@@ -313,7 +319,8 @@ impl HelpDesk {
         too_many.then_some(HelpDecline::TooMany)
     }
 
-    /// Forgets what no bound looks at any more. What is kept is bounded by the prompts that were shown.
+    /// Forgets what no bound looks at any more. What is kept is bounded by the prompts that were
+    /// shown.
     fn forget(&mut self, now: Duration) {
         self.shown
             .retain(|shown| now.saturating_sub(shown.at) < if shown.friend { MINUTE } else { DAY });

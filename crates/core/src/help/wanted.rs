@@ -9,7 +9,8 @@ use crate::PeerId;
 /// How patient a requester is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WantedBounds {
-    /// Without an answer for so long the helper is taken for lost: 70 s, ten more than a prompt stands.
+    /// Without an answer for so long the helper is taken for lost: 70 s, ten more than a prompt
+    /// stands.
     pub answer: Duration,
     /// Who declined, or let a prompt expire, is not asked again for this download before: 10 min.
     pub again_after_no: Duration,
@@ -45,7 +46,8 @@ pub enum AskState {
 /// A fact for one download.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WantedInput {
-    /// The user, or a rule, wants this peer's help. Without effect where [`HelpWanted::may_ask`] says no.
+    /// The user, or a rule, wants this peer's help. Without effect where [`HelpWanted::may_ask`]
+    /// says no.
     Ask {
         peer: PeerId,
     },

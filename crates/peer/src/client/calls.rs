@@ -22,7 +22,8 @@ use super::pool::{Answered, Connection};
 use super::{CallError, RemotePeer};
 use crate::convert::{answer_of, end_reason, help_id, request_id, source_validator};
 
-/// A prompt stands for [`PENDING_S`]; with this on top a helper that never says so is taken for lost.
+/// A prompt stands for [`PENDING_S`]; with this on top a helper that never says so is taken for
+/// lost.
 const GRACE: Duration = Duration::from_secs(8);
 
 impl RemotePeer {
@@ -59,8 +60,8 @@ impl RemotePeer {
     /// Waits for the helper's answer.
     ///
     /// # Errors
-    /// [`CallError::Lost`], [`CallError::Unreachable`]: the helper is gone. [`CallError::Nonsense`]: it took longer than a
-    /// prompt stands, or the request was taken back.
+    /// [`CallError::Lost`], [`CallError::Unreachable`]: the helper is gone.
+    /// [`CallError::Nonsense`]: it took longer than a prompt stands, or the request was taken back.
     pub async fn decision(&self, id: HelpId) -> Result<HelpAnswer, CallError> {
         let deadline = Instant::now() + Duration::from_secs(u64::from(PENDING_S)) + GRACE;
         while Instant::now() < deadline {
@@ -73,9 +74,9 @@ impl RemotePeer {
         Err(CallError::Nonsense("the request never expires"))
     }
 
-    /// One long poll: the state as soon as its revision is above `since` (without: as soon as it is not pending), or after
-    /// `wait_s`, at most [`MAX_WAIT_S`]. Keeping one under way through a session shows the helper that somebody is there,
-    /// and tells at once when the helper ends it.
+    /// One long poll: the state as soon as its revision is above `since` (without: as soon as it is
+    /// not pending), or after `wait_s`, at most [`MAX_WAIT_S`]. Keeping one under way through a
+    /// session shows the helper that somebody is there, and tells at once when the helper ends it.
     ///
     /// # Errors
     /// As of any call.
@@ -93,7 +94,8 @@ impl RemotePeer {
         self.state(response, connection, id).await
     }
 
-    /// Gives the link to a helper that has accepted. Without user info; the link's origin must be one that was asked for.
+    /// Gives the link to a helper that has accepted. Without user info; the link's origin must be
+    /// one that was asked for.
     ///
     /// # Errors
     /// [`CallError::Link`]: the link must not be given away; nothing was sent.
@@ -184,7 +186,8 @@ impl RemotePeer {
         self.inner.send(request, self.inner.waits.answer).await
     }
 
-    /// The message in an answer with the status `expected`; any other status is a problem. The connection is kept.
+    /// The message in an answer with the status `expected`; any other status is a problem. The
+    /// connection is kept.
     async fn read<T: DeserializeOwned>(
         &self,
         response: Response<Incoming>,

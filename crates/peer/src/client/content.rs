@@ -17,15 +17,16 @@ use super::calls::path;
 use super::pool::Connection;
 use super::{CallError, RemotePeer};
 
-/// A helper's answer. Its head goes through the acceptance rule ([`manyhands_core::accept`]) like every other source's,
-/// before a byte of the body is used.
+/// A helper's answer. Its head goes through the acceptance rule ([`manyhands_core::accept`]) like
+/// every other source's, before a byte of the body is used.
 #[derive(Debug)]
 pub struct Content {
     pub head: AnswerHead,
     pub body: ContentBody,
 }
 
-/// The bytes, as they arrive. Dropping it before the end closes the connection, and with it the helper's own fetch.
+/// The bytes, as they arrive. Dropping it before the end closes the connection, and with it the
+/// helper's own fetch.
 #[derive(Debug)]
 pub struct ContentBody {
     body: Incoming,
@@ -35,11 +36,12 @@ pub struct ContentBody {
 }
 
 impl RemotePeer {
-    /// Asks the helper of an accepted request, to which the source has been given, for a range. Each stream runs on a
-    /// connection of its own.
+    /// Asks the helper of an accepted request, to which the source has been given, for a range.
+    /// Each stream runs on a connection of its own.
     ///
     /// # Errors
-    /// [`CallError::Problem`] with an `origin-…` code is the origin's doing, seen from the helper; the session goes on.
+    /// [`CallError::Problem`] with an `origin-…` code is the origin's doing, seen from the helper;
+    /// the session goes on.
     pub async fn content(&self, id: HelpId, range: ByteRange) -> Result<Content, CallError> {
         if range.is_empty() {
             return Err(CallError::Nonsense("an empty range was asked for"));
@@ -67,7 +69,8 @@ impl ContentBody {
     /// The next bytes; `None` at the end of what the head promised.
     ///
     /// # Errors
-    /// [`CallError::Lost`]: the helper, or its origin, broke off or fell silent. What has come before is good.
+    /// [`CallError::Lost`]: the helper, or its origin, broke off or fell silent. What has come
+    /// before is good.
     pub async fn next(&mut self) -> Result<Option<Bytes>, CallError> {
         let silence = self.peer.inner.waits.content_silence;
         loop {
@@ -94,7 +97,8 @@ impl ContentBody {
         }
     }
 
-    /// Gives the connection back with the last byte already: a reader that knows its range does not ask for the end.
+    /// Gives the connection back with the last byte already: a reader that knows its range does not
+    /// ask for the end.
     fn recycle(&mut self) {
         if self.body.is_end_stream()
             && let Some(connection) = self.connection.take()

@@ -18,7 +18,8 @@ use crate::tls::{self, Dialer, Expect, HandshakeError};
 /// Whom to dial, and how patiently.
 #[derive(Debug)]
 pub(super) struct Target {
-    /// A key that TLS cannot use was refused when it was made; here it would only mean that nobody can be reached.
+    /// A key that TLS cannot use was refused when it was made; here it would only mean that nobody
+    /// can be reached.
     config: Option<Arc<ClientConfig>>,
     waits: ClientWaits,
 }
@@ -34,8 +35,9 @@ impl Target {
         Self { config: dialer.config(expect).ok(), waits }
     }
 
-    /// Tries the addresses in turn, the next one beside those that do not answer (happy eyeballs, RFC 8305). A device that
-    /// answers at a wrong address does not stop the others from being tried.
+    /// Tries the addresses in turn, the next one beside those that do not answer (happy eyeballs,
+    /// RFC 8305). A device that answers at a wrong address does not stop the others from being
+    /// tried.
     pub(super) async fn dial(&self, addresses: &[SocketAddr]) -> Result<Dialed, CallError> {
         let config = self.config.as_ref().ok_or_else(|| nobody("the device key does not work"))?;
         let (mut waiting, mut tries) = (addresses.iter().copied(), FuturesUnordered::new());

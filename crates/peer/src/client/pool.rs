@@ -30,7 +30,8 @@ pub(super) struct Pool {
     max_age: Duration,
 }
 
-/// One connection. Dropping it closes it; so does dropping an answer of it that is not read to its end.
+/// One connection. Dropping it closes it; so does dropping an answer of it that is not read to its
+/// end.
 #[derive(Debug)]
 pub(super) struct Connection {
     sender: SendRequest<Full<Bytes>>,
@@ -75,7 +76,8 @@ impl Remote {
             }
             match attempt(&mut connection, request, wait).await? {
                 Ok(response) => return Ok((response, connection)),
-                // The server had closed it meanwhile, and nothing has left: the next connection will do.
+                // The server had closed it meanwhile, and nothing has left: the next connection
+                // will do.
                 Err(unsent) => request = unsent,
             }
         }

@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use super::Discovered;
 use crate::client::MAX_ADDRESSES;
 
-/// Announcements remembered. A campus network has fewer; a flood finds no more room than this, and none that it could take
-/// from friends.
+/// Announcements remembered. A campus network has fewer; a flood finds no more room than this, and
+/// none that it could take from friends.
 pub(super) const MAX_INSTANCES: usize = 512;
 /// Announcements that name the same device: a device has one, and another while it starts anew.
 const MAX_PER_DEVICE: usize = 4;
@@ -26,7 +26,8 @@ pub(super) struct Found {
     loopback: bool,
     friends: watch::Receiver<BTreeSet<PeerId>>,
     instances: BTreeMap<String, Instance>,
-    /// What the listener has been told; what is new is about these or the announced ones, so that both are bounded.
+    /// What the listener has been told; what is new is about these or the announced ones, so that
+    /// both are bounded.
     told: BTreeMap<PeerId, Vec<SocketAddr>>,
     /// Devices about which there is something new.
     news: BTreeSet<PeerId>,
@@ -65,7 +66,8 @@ impl Found {
         let Some(id) = id else { return };
         let port = service.get_port();
         let mut addresses: Vec<_> = service.get_addresses().iter().collect();
-        // The order of a set says nothing; IPv4 first is the safer guess on networks that filter IPv6 neighbours.
+        // The order of a set says nothing; IPv4 first is the safer guess on networks that filter
+        // IPv6 neighbours.
         addresses.sort_by_key(|ip| (!ip.is_ipv4(), ip.to_ip_addr()));
         let addresses = addresses.into_iter().filter_map(|ip| dialable(ip, port));
         let addresses = addresses.filter(|address| self.loopback || !address.ip().is_loopback());

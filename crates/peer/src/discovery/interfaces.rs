@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use if_addrs::Interface;
 
-/// Interfaces of virtual machines and containers: who is behind them is this machine again. Told by name, since a
-/// container's own way out has the same kind as the host's end of it.
+/// Interfaces of virtual machines and containers: who is behind them is this machine again. Told by
+/// name, since a container's own way out has the same kind as the host's end of it.
 const VIRTUAL: [&str; 18] = [
     "docker",
     "br-",
@@ -50,7 +50,8 @@ impl InterfaceRule {
     }
 }
 
-/// The interfaces that are up and allowed, with their addresses; comparable with those of another moment.
+/// The interfaces that are up and allowed, with their addresses; comparable with those of another
+/// moment.
 pub(super) fn usable(rule: &InterfaceRule) -> Vec<(String, IpAddr)> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     let up = interfaces.into_iter().filter(Interface::is_oper_up);

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use manyhands_core::PeerId;
 use tokio_util::sync::CancellationToken;
 
-/// Handshakes under way. A friend's takes milliseconds; when all places are taken the oldest one goes, which is never the
-/// friend's, so that half-open connections cannot keep friends out.
+/// Handshakes under way. A friend's takes milliseconds; when all places are taken the oldest one
+/// goes, which is never the friend's, so that half-open connections cannot keep friends out.
 pub(crate) const MAX_HANDSHAKES: usize = 32;
 /// … of one address: the next one is turned away.
 pub(crate) const MAX_HANDSHAKES_PER_ADDRESS: usize = 4;

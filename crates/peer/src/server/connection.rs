@@ -57,7 +57,8 @@ pub(crate) async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, shared:
     }
 }
 
-/// On a socket for both families IPv4 addresses come in their mapped form; they are the same devices.
+/// On a socket for both families IPv4 addresses come in their mapped form; they are the same
+/// devices.
 fn address_of(from: SocketAddr) -> IpAddr {
     from.ip().to_canonical()
 }
@@ -77,7 +78,8 @@ async fn one(stream: TcpStream, tls: Arc<ServerConfig>, shared: Arc<Shared>, adm
         if !admitted.proved(id) {
             return debug!(peer = %id.short(), "too many connections");
         }
-        // Once more, now that its connection can be found and closed: it may have been blocked since its key was checked.
+        // Once more, now that its connection can be found and closed: it may have been blocked
+        // since its key was checked.
         if shared.blocked.contains(&id) {
             return;
         }
@@ -115,8 +117,8 @@ where
     }
 }
 
-/// A stream on which no write may wait for longer than `patience`: who takes no byte for so long is gone, or wants to
-/// hold the connection open for nothing.
+/// A stream on which no write may wait for longer than `patience`: who takes no byte for so long is
+/// gone, or wants to hold the connection open for nothing.
 #[derive(Debug)]
 struct WriteDeadline<S> {
     inner: S,

@@ -1,7 +1,8 @@
 //! Fetch mode: ranges of the origin, handed on as they arrive.
 //!
-//! Nothing is stored and nothing runs ahead: the connection asks for the next buffer when the last one has gone out, and
-//! only then is the origin read further. Whoever goes away takes the fetch with them.
+//! Nothing is stored and nothing runs ahead: the connection asks for the next buffer when the last
+//! one has gone out, and only then is the origin read further. Whoever goes away takes the fetch
+//! with them.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -110,7 +111,8 @@ fn put_validator(headers: &mut HeaderMap, identity: &Identity) {
 /// The year 9999 ends here; an HTTP date has four digits for it.
 const MAX_HTTP_DATE_S: u64 = 253_402_300_800;
 
-/// One range with a first and a last byte (RFC 9110 §14.1.2). Open ends and several ranges have no use here.
+/// One range with a first and a last byte (RFC 9110 §14.1.2). Open ends and several ranges have no
+/// use here.
 fn parse_range(value: &str) -> Option<ByteRange> {
     let (first, last) = value.strip_prefix("bytes=")?.split_once('-')?;
     let number = |text: &str| {
@@ -139,7 +141,8 @@ impl futures_util::Stream for CountedBody {
         let mut bytes = match ready!(self.body.as_mut().poll_next(cx)) {
             Some(Ok(bytes)) => bytes,
             Some(Err(failure)) => return Poll::Ready(Some(Err(failure))),
-            // Promised more than came: the connection breaks, so that the requester sees a short answer as one.
+            // Promised more than came: the connection breaks, so that the requester sees a short
+            // answer as one.
             None => return Poll::Ready(Some(Err(FetchFailure::Unreachable))),
         };
         let wanted = self.left.min(bytes.len() as u64);

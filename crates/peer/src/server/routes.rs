@@ -61,8 +61,8 @@ async fn ask(
     Ok(answer)
 }
 
-/// `?wait=25`: answers when the state is no longer pending, `&since=N`: when the revision is above N; at the latest after
-/// that many seconds.
+/// `?wait=25`: answers when the state is no longer pending, `&since=N`: when the revision is above
+/// N; at the latest after that many seconds.
 async fn state(
     State(shared): State<Arc<Shared>>,
     Extension(caller): Extension<Caller>,
@@ -134,7 +134,8 @@ async fn read<T: DeserializeOwned>(body: Body, patience: Duration) -> Result<T, 
         .map_err(|error| Problem::new(ProblemCode::Malformed).with_detail(&error.to_string()))
 }
 
-/// The number `name` of a query. What is no number is refused; what is not asked for is passed over.
+/// The number `name` of a query. What is no number is refused; what is not asked for is passed
+/// over.
 fn number(query: &str, name: &str) -> Result<Option<u64>, Problem> {
     let value = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
     value

@@ -1,8 +1,8 @@
 //! The help requests that this device knows, from the question to the last byte count.
 //!
-//! Each belongs to the device that asked: for every other one it does not exist. A session's streams are authenticated by
-//! the connection that they run on, counted against one budget, and cut together when the session ends; what a stream
-//! carries is not this file's business.
+//! Each belongs to the device that asked: for every other one it does not exist. A session's
+//! streams are authenticated by the connection that they run on, counted against one budget, and
+//! cut together when the session ends; what a stream carries is not this file's business.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -256,8 +256,8 @@ impl Sessions {
         session.transition(|now| matches!(now, HelpState::Pending { .. }).then_some(state));
     }
 
-    /// Tells the shell. When its queue is full the message waits in a task of its own; since each request is over only
-    /// once, there are never more of these than requests.
+    /// Tells the shell. When its queue is full the message waits in a task of its own; since each
+    /// request is over only once, there are never more of these than requests.
     fn tell(&self, message: Incoming) {
         if let Err(mpsc::error::TrySendError::Full(message)) = self.incoming.try_send(message) {
             let incoming = self.incoming.clone();
@@ -281,7 +281,8 @@ impl Session {
         HelpRequestState { id: request_id(self.id), revision, state }
     }
 
-    /// Waits until the revision is greater than `since`, or for `wait`. Without `since`: while it is pending.
+    /// Waits until the revision is greater than `since`, or for `wait`. Without `since`: while it
+    /// is pending.
     pub(crate) async fn changed(&self, sessions: &Sessions, since: Option<u32>, wait: Duration) {
         self.lock().polls += 1;
         let _alive = Poll(self);
@@ -328,7 +329,8 @@ impl Session {
         kill: &CancellationToken,
     ) -> Result<Stream, Problem> {
         let mut inner = self.lock();
-        // Under the lock: a session that ends now either sees this stream, or is seen here to have ended.
+        // Under the lock: a session that ends now either sees this stream, or is seen here to have
+        // ended.
         self.require_accepted()?;
         if inner.streams.len() >= MAX_STREAMS {
             return Err(Problem::new(ProblemCode::TooMany));
@@ -387,8 +389,8 @@ impl Session {
             let mut inner = self.lock();
             inner.over_since = Some(Instant::now());
             inner.source = None;
-            // The connections, not only the streams: what waits in their buffers goes too. Except where the budget ran
-            // out: those bytes are counted, and no more will follow them.
+            // The connections, not only the streams: what waits in their buffers goes too. Except
+            // where the budget ran out: those bytes are counted, and no more will follow them.
             if !self.is_used_up() {
                 inner.streams.values().for_each(CancellationToken::cancel);
             }
@@ -413,8 +415,8 @@ impl Session {
 }
 
 impl Stream {
-    /// Counts `bytes` that are about to go out and gives how many of them may. None when the budget is used up or the
-    /// session is over.
+    /// Counts `bytes` that are about to go out and gives how many of them may. None when the budget
+    /// is used up or the session is over.
     pub(crate) fn take(&self, bytes: u64) -> u64 {
         let Some(budget) = self.session.budget() else { return 0 };
         let mut allowed = 0;

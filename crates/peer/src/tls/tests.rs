@@ -18,8 +18,8 @@ fn expecting(from: &DeviceIdentity, expect: Expect) -> Arc<ClientConfig> {
     Dialer::new(from).config(expect).unwrap()
 }
 
-/// One handshake over loopback. In TLS 1.3 a client has finished before the server looks at its certificate, so each side
-/// then says a word and hears one: whoever was refused learns it there.
+/// One handshake over loopback. In TLS 1.3 a client has finished before the server looks at its
+/// certificate, so each side then says a word and hears one: whoever was refused learns it there.
 async fn handshake(client: Arc<ClientConfig>, server: Arc<ServerConfig>) -> (Side, Side) {
     async fn greet(side: Side) -> Side {
         let (mut stream, id) = side?;
@@ -119,7 +119,8 @@ async fn another_device_at_a_known_address_gets_not_one_byte() {
         Err(HandshakeError::WrongDevice { found }) => assert_eq!(found, eve.id()),
         other => panic!("{other:?}"),
     }
-    // The client's handshake ended in an alert: not even its certificate, and so not its id, has left.
+    // The client's handshake ended in an alert: not even its certificate, and so not its id, has
+    // left.
     assert!(matches!(served, Err(HandshakeError::Failed(_))), "{served:?}");
 }
 

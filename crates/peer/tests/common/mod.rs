@@ -1,5 +1,5 @@
-//! Two real devices on loopback: servers with a desk that decides, an origin of known bytes, clients, and raw TLS for those
-//! who do not keep to the protocol.
+//! Two real devices on loopback: servers with a desk that decides, an origin of known bytes,
+//! clients, and raw TLS for those who do not keep to the protocol.
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
