@@ -228,6 +228,7 @@ fn row(core: &Core, record: &DownloadRecord, state: &DownloadState, now: Now) ->
         _ => core.bytes_on_disk(record.id),
     };
     let left = total.map(|total| total.saturating_sub(bytes));
+    let on_disk = |source| core.map(record.id).map_or(0, |map| map.bytes_of(source));
     DownloadRow {
         id: record.id.0,
         name: name(record),
@@ -251,7 +252,8 @@ fn row(core: &Core, record: &DownloadRecord, state: &DownloadState, now: Now) ->
                     },
                     peer: source.peer.map(|peer| peer.to_string()).unwrap_or_default(),
                     name: source.name.clone(),
-                    bytes: source.received_bytes,
+                    // What is written may be told a moment before it is told as received.
+                    bytes: source.received_bytes.max(on_disk(source.id)),
                     bytes_per_s: rate as u64,
                     connections: u16::from(connections),
                 }

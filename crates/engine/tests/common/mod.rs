@@ -76,7 +76,11 @@ impl World {
         };
         match tokio::time::timeout(LONG, waiting).await {
             Ok(row) => row,
-            Err(_) => panic!("still {:?} after {} requests", self.row(id).await, self.server.requests().len()),
+            Err(_) => panic!(
+                "still {:?} after {} requests",
+                self.row(id).await,
+                self.server.requests().len()
+            ),
         }
     }
 
