@@ -78,7 +78,9 @@ fn print_json(lines: &mut Receiver<Line>) {
                 "bytes_per_s": row.bytes_per_s, "sources": sources(row),
             }),
             Line::Help { help } => json!({
-                "event": "help", "peer": help.peer, "name": help.name, "state": help.state,
+                "event": "help", "peer": help.peer, "name": help.name,
+                // Ended by the helper: as good as lost to whoever follows the download.
+                "state": if help.state == HelpState::Ended { HelpState::Lost } else { help.state },
             }),
             Line::Completed { row } => json!({
                 "event": "completed", "path": row.path, "bytes": row.bytes, "sha256": row.sha256,

@@ -38,6 +38,14 @@ impl Ask {
     }
 }
 
+impl Ask {
+    /// Whether the user has named this very peer.
+    #[must_use]
+    pub fn names(&self, peer: PeerId) -> bool {
+        matches!(self, Self::Peers(peers) if peers.contains(&peer))
+    }
+}
+
 /// The text names nobody.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is neither none, friends, everyone nor a list of device ids")]

@@ -20,6 +20,7 @@ use manyhands_peer::{
 };
 use manyhands_store::{Friend, Store};
 use tokio::sync::{mpsc, watch};
+use tokio_util::task::TaskTracker;
 
 use crate::ask::Ask;
 use crate::network::guard::LiveGuard;
@@ -27,6 +28,8 @@ use crate::network::lending::{HelperContent, Waiting};
 use crate::network::session::{Asking, Session};
 use crate::view::PeerRow;
 
+/// How long a shutdown waits until helpers have heard that it is over.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// Hints about peers that wait to be looked into.
 const MAX_WAITING_HINTS: usize = 64;
 /// The secret of the store that holds the device's key.
@@ -99,6 +102,8 @@ pub struct Network {
     _hints: mpsc::Sender<Discovered>,
     friend_ids: watch::Sender<BTreeSet<PeerId>>,
     _hello: watch::Sender<Hello>,
+    /// Last words to helpers, on their way.
+    farewells: TaskTracker,
 }
 
 /// Something that others have done.
@@ -174,6 +179,7 @@ impl Network {
             _hints: hints,
             friend_ids,
             _hello: hello_sender,
+            farewells: TaskTracker::new(),
         })
     }
 
@@ -188,8 +194,9 @@ impl Network {
 
     /// Says goodbye.
     pub async fn shut_down(&mut self) {
-        for asking in self.asking.values() {
-            asking.withdraw();
+        self.farewells.close();
+        if tokio::time::timeout(FAREWELL, self.farewells.wait()).await.is_err() {
+            tracing::info!("not every helper heard that it is over");
         }
         if let Some(discovery) = self.discovery.take() {
             discovery.shutdown().await;
@@ -263,9 +270,16 @@ impl Network {
         used_bytes: u64,
     ) {
         if let Some(session) = self.sessions.remove(&key) {
-            session.end(reason, received_bytes, used_bytes);
+            self.farewells.spawn(session.end(reason, received_bytes, used_bytes));
         }
         self.asking.remove(&key);
+    }
+
+    /// Takes a request back that nobody has answered.
+    pub fn withdraw(&mut self, key: (DownloadId, PeerId)) {
+        if let Some(asking) = self.asking.remove(&key) {
+            self.farewells.spawn(asking.withdraw());
+        }
     }
 }
 

@@ -175,6 +175,11 @@ impl Shell {
     fn handle(&mut self, Fact { input, part, session }: Fact) {
         let now = self.clock.now();
         if let (Some(network), Some((key, session))) = (&mut self.network, session) {
+            // Whoever was named by the user and has helped is a friend from then on.
+            let named = network.policies.get(&key.0).is_some_and(|policy| policy.ask.names(key.1));
+            if named && let Some(friend) = network.befriend(key.1, now.unix_ms) {
+                self.saver.apply(vec![Op::PutFriend(friend)], None);
+            }
             network.sessions.insert(key, session);
         }
         if let Some(part) = part {
@@ -363,9 +368,8 @@ impl Shell {
             }
             Effect::AskHelp { download, peer, what } => self.ask_help(download, peer, *what),
             Effect::WithdrawHelp { download, peer } => {
-                let network = self.network.as_mut();
-                if let Some(asking) = network.and_then(|n| n.asking.remove(&(download, peer))) {
-                    asking.withdraw();
+                if let Some(network) = &mut self.network {
+                    network.withdraw((download, peer));
                 }
             }
             Effect::EndHelp { download, peer, reason, received_bytes, used_bytes } => {

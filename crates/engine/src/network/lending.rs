@@ -26,7 +26,6 @@ pub struct Waiting {
     pub from: PeerId,
     pub request: HelpRequest,
     answer: Option<oneshot::Sender<HelpAnswer>>,
-    accepted: bool,
 }
 
 impl Network {
@@ -48,12 +47,8 @@ impl Network {
                     budget_bytes: help.request.budget_bytes,
                     auto_accept_bytes: accept.then_some(u64::MAX),
                 };
-                let waiting = Waiting {
-                    from: help.from,
-                    request: help.request,
-                    answer: Some(help.answer),
-                    accepted: false,
-                };
+                let waiting =
+                    Waiting { from: help.from, request: help.request, answer: Some(help.answer) };
                 self.waiting.insert(help.id, waiting);
                 self.desk.handle(DeskInput::Requested(ask), now);
             }
@@ -67,7 +62,7 @@ impl Network {
                 self.waiting.remove(&ended.id);
             }
         }
-        self.carry_out_desk();
+        self.carry_out_desk(now);
     }
 
     /// Lets time pass: prompts expire, budgets are used up.
@@ -76,7 +71,7 @@ impl Network {
             self.desk.handle(DeskInput::Sent { id: lent.id, total_bytes: lent.sent_bytes }, now);
         }
         self.desk.handle(DeskInput::Tick, now);
-        self.carry_out_desk();
+        self.carry_out_desk(now);
     }
 
     /// The user's word about a request; the peer that it came from, if it was still open.
@@ -90,11 +85,11 @@ impl Network {
             },
             now,
         );
-        self.carry_out_desk();
+        self.carry_out_desk(now);
         Some(from)
     }
 
-    fn carry_out_desk(&mut self) {
+    fn carry_out_desk(&mut self, now: Duration) {
         while let Some(effect) = self.desk.poll_effect() {
             match effect {
                 // Prompts are shown from the desk's list.
@@ -102,14 +97,15 @@ impl Network {
                 DeskEffect::Answer { id, answer } => {
                     let accepted = matches!(answer, HelpAnswer::Accept { .. });
                     if let Some(waiting) = self.waiting.get_mut(&id) {
-                        waiting.accepted = accepted;
-                        if let Some(sender) = waiting.answer.take() {
-                            // Who has gone in the meantime is told of by the server.
-                            let _ = sender.send(answer);
+                        let gone =
+                            waiting.answer.take().is_none_or(|sender| sender.send(answer).is_err());
+                        if gone {
+                            // Over before it was answered.
+                            self.desk.handle(DeskInput::EndedByRequester { id }, now);
                         }
-                    }
-                    if !accepted {
-                        self.waiting.remove(&id);
+                        if gone || !accepted {
+                            self.waiting.remove(&id);
+                        }
                     }
                 }
                 DeskEffect::EndSession { id, reason } => {

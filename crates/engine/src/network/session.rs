@@ -74,13 +74,14 @@ impl Asking {
         asking
     }
 
-    /// Takes the request back, wherever it is.
-    pub fn withdraw(&self) {
+    /// Takes the request back, wherever it is. A helper that does not hear of it lets the prompt expire.
+    pub fn withdraw(&self) -> impl Future<Output = ()> + Send + 'static {
         self.stop.cancel();
-        if let Some(id) = self.id.get().copied() {
-            let remote = self.remote.clone();
-            // A helper that does not hear of it lets the prompt expire.
-            tokio::spawn(async move { drop(remote.withdraw(id).await) });
+        let (remote, id) = (self.remote.clone(), self.id.get().copied());
+        async move {
+            if let Some(id) = id {
+                drop(remote.withdraw(id).await);
+            }
         }
     }
 }
@@ -118,12 +119,16 @@ async fn ask(
 }
 
 impl Session {
-    /// Tells the helper that it is over, and what it came to.
-    pub fn end(&self, reason: HelpEnd, received_bytes: u64, used_bytes: u64) {
+    /// Tells the helper that it is over, and what it came to. One that does not hear of it notices that nobody asks any more.
+    pub fn end(
+        &self,
+        reason: HelpEnd,
+        received_bytes: u64,
+        used_bytes: u64,
+    ) -> impl Future<Output = ()> + Send + 'static {
         self.stop.cancel();
         let (remote, id) = (self.remote.clone(), self.id);
-        // A helper that does not hear of it notices that nobody asks any more.
-        tokio::spawn(async move { drop(remote.end(id, reason, received_bytes, used_bytes).await) });
+        async move { drop(remote.end(id, reason, received_bytes, used_bytes).await) }
     }
 
     /// Asks after the session until it is over, and tells if the helper ended it.
