@@ -22,7 +22,9 @@ MIB = 1 << 20
 TCP_SHARE = 1448 / 1514  # of a link's bytes that bulk TCP carries for its user
 LAB_TIMEOUT_S = 120  # for one command of lab
 DIE_TIMEOUT_S = 10  # for a program that was told to end
+LOOK_TIMEOUT_S = 15  # for a command that only looks or decides
 SHOWN_LINES = 15  # of a program's log, when something failed
+SCENARIOS = {}
 
 
 class Failed(Exception):
@@ -31,6 +33,12 @@ class Failed(Exception):
 
 class Skipped(Exception):
     """The scenario cannot be run here, or not yet."""
+
+
+def scenario(function):
+    """Registers a scenario by its name; its docstring is what `--list` says."""
+    SCENARIOS[function.__name__.replace("_", "-")] = function
+    return function
 
 
 def size_of(name):
@@ -48,8 +56,10 @@ def ideal_s(size, rate):
 class Lab:
     """A lab that is up from `with` to the end of its block. Options as of `lab up`."""
 
-    def __init__(self, binary, keep=False, **options):
-        self.binary, self.keep, self.programs = binary, keep, []
+    binary, keep = None, False  # for all labs, from the command line
+
+    def __init__(self, **options):
+        self.programs = []
         self.parent = tempfile.mkdtemp(prefix="campus-", dir=WORK)
         self.dir = self.parent + "/lab"
         self.options = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
@@ -84,21 +94,53 @@ class Lab:
     def env(self):
         return {**os.environ, "LAB_DIR": self.dir}
 
-    def start(self, host, *argv):
-        """Start manyhands-cli on a host, in a profile of that host's own."""
-        program = Program(self, host, [HERE + "/lab", "exec", host, "--", self.binary,
-                                       "--data-dir", f"{self.dir}/{host}/profile", *argv])
+    def on(self, host, *argv):
+        """Start any program on a host."""
+        program = Program(self, host, [HERE + "/lab", "exec", host, "--", *argv])
         self.programs.append(program)
         return program
 
-    def get(self, host, url, *more):
-        """Start a download."""
-        return self.start(host, "get", url, "--dir", self.downloads(host), "--json", *more)
+    def start(self, host, *argv):
+        """Start manyhands-cli on a host, in a profile of that host's own."""
+        return self.on(host, self.binary, "--data-dir", f"{self.dir}/{host}/profile", *argv)
 
-    def lend(self, host):
-        """Start a helper that helps everyone."""
-        return self.start(host, "--name", host, "lend", "--accept", "all",
-                          "--allow-private-origins", "--json")
+    def get(self, host, *urls_and_more):
+        """Start a download."""
+        return self.start(host, "get", "--dir", self.downloads(host), "--json", *urls_and_more)
+
+    def lend(self, host, *more, accept="all"):
+        """Start a helper, and wait until it is one; `peer` of what is returned is its id."""
+        helper = self.start(host, "--name", host, "lend", "--accept", accept, "--json",
+                            *more or ["--allow-private-origins"])
+        helper.peer = helper.wait_for("lending", LOOK_TIMEOUT_S)["peer"]
+        return helper
+
+    def ask(self, host, *argv):
+        """Run a command of manyhands-cli to its end and return its events."""
+        asked = self.start(host, *argv)
+        if status := asked.finish(LOOK_TIMEOUT_S):
+            raise Failed(f"{' '.join(argv)} on {host} ends with {status}{asked.last_words()}")
+        return asked.events
+
+    def serve(self, host, folder, port, *more):
+        """Start a web server that tells of every connection."""
+        server = self.on(host, HERE + "/serve", folder, str(port), *more)
+        server.wait_for("serving", LOOK_TIMEOUT_S)
+        return server
+
+    def name(self, address, *names, host=None):
+        """Lets names mean an address, on a host or on all that have no list of their own yet."""
+        path = f"{self.dir}/etc/hosts"
+        if host:
+            mine = f"{self.dir}/{host}/hosts"
+            if not os.path.exists(mine):
+                shutil.copy(path, mine)
+                self.run("exec", host, "--", "mount", "--bind", mine, "/etc/hosts")
+            path = mine
+        with open(path) as hosts:
+            lines = [line for line in hosts if not set(names) & set(line.split()[1:])]
+        with open(path, "w") as hosts:  # in place: it is mounted in the nodes
+            hosts.writelines([*lines, f"{address} {' '.join(names)}\n"])
 
     def downloads(self, host):
         return f"{self.dir}/{host}/downloads"
@@ -111,6 +153,29 @@ class Lab:
         """Statuses that the web server has answered with, and how often each."""
         with open(self.dir + "/origin/access.log") as log:
             return collections.Counter(json.loads(line)["status"] for line in log)
+
+    def sent(self, host=None):
+        """Bytes that the origin's servers say they have sent, to a host or to all."""
+        only, total = host and self.address(host), 0
+        with open(self.dir + "/origin/access.log") as log:
+            lines = [json.loads(line) for line in log]
+        total += sum(line["bytes"] for line in lines if only in (None, line["ip"]))
+        if os.path.exists(self.dir + "/origin/vsftpd.log"):
+            with open(self.dir + "/origin/vsftpd.log") as log:
+                for ip, size in re.findall(r'DOWNLOAD: Client "([^"]+)".* (\d+) bytes', log.read()):
+                    total += int(size) if only in (None, ip.removeprefix("::ffff:")) else 0
+        return total
+
+    def wait_for_sent(self, least):
+        """What the origin has sent, once its log knows of so much: it tells of requests that ended."""
+        until = time.monotonic() + LOOK_TIMEOUT_S
+        while (sent := self.sent()) < least and time.monotonic() < until:
+            time.sleep(0.1)
+        return sent
+
+    def address(self, host):
+        with open(self.dir + "/state.json") as state:
+            return json.load(state)["nodes"][host]["ip"]
 
 
 class Program:
@@ -139,12 +204,12 @@ class Program:
 
     def take_event(self, line):
         try:
-            self.events.append(json.loads(line))
-        except ValueError:
+            self.events.append({**json.loads(line), "at": time.monotonic()})
+        except (ValueError, TypeError):
             self.log.append("not JSON on stdout: " + line)
 
     def over(self):
-        """Both outputs are closed: the program itself has ended, whoever stands around it."""
+        """Both outputs are closed: the program itself has ended, whatever stands around it."""
         return not self.open_outputs
 
     def wait_for(self, kind, timeout, what="", when=lambda event: True):
@@ -174,6 +239,27 @@ class Program:
                 raise Failed(f"not finished after {timeout:.0f} s{self.last_words()}")
         return self.process.wait(DIE_TIMEOUT_S)
 
+    def help_states(self, name=None):
+        """What was said of help, in order; by one helper or all."""
+        with self.changed:
+            return [e["state"] for e in self.events
+                    if e.get("event") == "help" and name in (None, e["name"])]
+
+    def wait_for_help(self, name, state, timeout):
+        return self.wait_for("help", timeout, f"of {name}: {state}",
+                             lambda e: e["name"] == name and e["state"] == state)
+
+    def longest_pause(self, since=0.0):
+        """The longest time in which no byte came, from a moment on, in seconds."""
+        longest, last, most = 0.0, None, -1
+        for event in self.events:
+            if event.get("event") in ("progress", "completed") and (
+                    event["bytes"] > most or event["event"] == "completed"):
+                if last is not None and event["at"] > since:
+                    longest = max(longest, event["at"] - max(last, since))
+                last, most = event["at"], max(most, event["bytes"])
+        return longest
+
     def seconds(self):
         """From the start to the end."""
         return self.ended - self.began
@@ -188,6 +274,12 @@ class Program:
         said = [f"\n      | {line}" for line in self.log]
         progress = next((e for e in reversed(self.events)), None)
         return "".join(said) + (f"\n      | last event: {json.dumps(progress)}" if progress else "")
+
+
+def brought(event):
+    """What each source has brought, by its name; the requester itself is 'origin'."""
+    return {source["name"] if source["kind"] == "helper" else "origin": source["bytes"]
+            for source in event["sources"]}
 
 
 def digest(path):

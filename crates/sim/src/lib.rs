@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use manyhands_core::{
-    Accepted, AskState, Asked, ByteRange, Core, DownloadId, DownloadSpec, DownloadState, Effect,
+    Accepted, AskState, ByteRange, Core, DownloadId, DownloadSpec, DownloadState, Effect,
     HelpAnswer, Identity, Input, LeaseEnd, LeaseId, Now, PeerId, RangeSet, SourceId,
 };
 use url::Url;
@@ -185,7 +185,7 @@ impl Campus {
                     self.handle(Input::PartCreated { download, name, part_name });
                 }
                 Effect::Persist { download, tell: true, .. } => {
-                    self.handle(Input::Persisted { download })
+                    self.handle(Input::Persisted { download });
                 }
                 Effect::Sync { download } => self.handle(Input::Synced { download }),
                 Effect::Finish { download, name, .. } => {

@@ -1,5 +1,7 @@
 //! How close to ideal downloads come: η = ideal time / time taken.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::time::Duration;
 
 use manyhands_core::{AskState, HelpAnswer, HelpDecline};
