@@ -1,6 +1,6 @@
 //! `get`: download files and wait for them, here or through the instance that runs on the profile.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use manyhands_engine::view::RowState;
@@ -92,16 +92,24 @@ async fn work(
             }
         };
         let printing = async {
-            let mut over = BTreeSet::new();
+            let (mut over, mut known) = (BTreeSet::new(), BTreeMap::new());
             while let Some(news) = told.recv().await {
+                if let Followed::Row { index, row } = &news {
+                    known.insert(*index, row.id);
+                }
                 if news.is_last() {
                     over.insert(news.index());
                 }
                 failed |= print(output, &wanted, news).await;
             }
-            over
+            (over, known)
         };
-        let (followed, over) = tokio::join!(following, printing);
+        let (followed, (over, known)) = tokio::join!(following, printing);
+        for (index, id) in known {
+            if let Some(new) = wanted.get_mut(index) {
+                new.known_as = Some(id);
+            }
+        }
         let mut index = 0..;
         wanted.retain(|_| index.next().is_none_or(|index| !over.contains(&index)));
         if wanted.is_empty() {
@@ -152,6 +160,7 @@ fn prepare(global: &Global, get: &Get) -> Result<(PathBuf, Vec<NewDownload>), St
         out: get.out.clone(),
         sha256: get.sha256.map(|digest| digest.to_string()),
         connections: get.connections,
+        known_as: None,
     });
     Ok((data_dir, wanted.collect()))
 }

@@ -54,12 +54,15 @@ pub(crate) struct WeakEngine {
     download_dir: Arc<Path>,
     recovered: Option<Arc<str>>,
     raised: watch::Receiver<u64>,
+    /// Closed once the profile is free again.
+    ended: watch::Receiver<()>,
 }
 
 impl WeakEngine {
     pub fn upgrade(&self) -> Option<Engine> {
-        let Self { commands, changes, download_dir, recovered, raised } = self.clone();
-        Some(Engine { commands: commands.upgrade()?, changes, download_dir, recovered, raised })
+        let Self { commands, changes, download_dir, recovered, raised, ended } = self.clone();
+        let commands = commands.upgrade()?;
+        Some(Engine { commands, changes, download_dir, recovered, raised, ended })
     }
 }
 
@@ -78,6 +81,9 @@ pub struct NewDownload {
     pub sha256: Option<String>,
     /// To the server at most, 1 to 16; 8 when not given.
     pub connections: Option<u8>,
+    /// What an earlier instance made of this wish, by its id: that is meant, even if it is finished by now.
+    #[ts(skip)]
+    pub known_as: Option<u64>,
 }
 
 /// A running engine. Cheap to clone; when the last clone is gone, everything is stopped and stored.
@@ -88,6 +94,8 @@ pub struct Engine {
     download_dir: Arc<Path>,
     recovered: Option<Arc<str>>,
     raised: watch::Receiver<u64>,
+    /// Closed once the profile is free again.
+    ended: watch::Receiver<()>,
 }
 
 impl Engine {
@@ -134,13 +142,16 @@ impl Engine {
         let download_dir: Arc<Path> =
             settings.download_dir.unwrap_or_else(system_download_dir).into();
         let (raise, raised) = watch::channel(0);
-        let engine = Self { commands, changes: seen_changes, download_dir, recovered, raised };
+        let (running, ended) = watch::channel(());
+        let engine =
+            Self { commands, changes: seen_changes, download_dir, recovered, raised, ended };
         let listening = control::listen(&data_dir, engine.downgrade(), raise)?;
         tokio::spawn(async move {
             shell.run(received_facts, received_commands).await;
             drop(listening);
             // The profile is free for the next instance only now that all is stored.
             drop(lock);
+            drop(running);
         });
         Ok(engine)
     }
@@ -150,6 +161,11 @@ impl Engine {
     /// # Errors
     /// What was given makes no sense: the link, the folder, the name or the digest.
     pub async fn add(&self, new: &NewDownload) -> Result<DownloadId, Failure> {
+        if let Some(id) = new.known_as.map(DownloadId)
+            && self.row(id).await?.is_some()
+        {
+            return Ok(id);
+        }
         let spec = Box::new(self.spec(new)?);
         self.ask(|answer| Command::Add { spec, answer }).await
     }
@@ -235,7 +251,7 @@ impl Engine {
     pub async fn shutdown(&self) {
         // The answer is dropped when all is done.
         let _ = self.ask(|answer| Command::Shutdown { answer }).await;
-        self.commands.closed().await;
+        let _ = self.ended.clone().changed().await;
     }
 
     /// Changes when a second start of the desktop program wants the window to be shown.
@@ -250,8 +266,9 @@ impl Engine {
     }
 
     fn downgrade(&self) -> WeakEngine {
-        let Self { commands, changes, download_dir, recovered, raised } = self.clone();
-        WeakEngine { commands: commands.downgrade(), changes, download_dir, recovered, raised }
+        let Self { commands, changes, download_dir, recovered, raised, ended } = self.clone();
+        let commands = commands.downgrade();
+        WeakEngine { commands, changes, download_dir, recovered, raised, ended }
     }
 
     async fn ask<T>(
@@ -296,7 +313,7 @@ type Profile = (ProfileLock, Store, Option<Arc<str>>);
 
 fn open_profile(data_dir: &Path) -> Result<Profile, OpenError> {
     let cannot = |cause: String| OpenError::Profile { data_dir: data_dir.to_owned(), cause };
-    let lock = ProfileLock::acquire(data_dir, LOCK_WAIT).map_err(|error| match error {
+    let lock = acquire(data_dir).map_err(|error| match error {
         Locked::Held { pid } => OpenError::InUse { data_dir: data_dir.to_owned(), pid },
         error @ Locked::Io { .. } => cannot(error.to_string()),
     })?;
@@ -315,6 +332,16 @@ fn open_profile(data_dir: &Path) -> Result<Profile, OpenError> {
         }
     };
     Ok((lock, store, recovered))
+}
+
+/// A lock whose holder answers is not waited for.
+fn acquire(data_dir: &Path) -> Result<ProfileLock, Locked> {
+    match ProfileLock::acquire(data_dir, Duration::ZERO) {
+        Err(Locked::Held { .. }) if !control::answers(data_dir) => {
+            ProfileLock::acquire(data_dir, LOCK_WAIT)
+        }
+        acquired => acquired,
+    }
 }
 
 /// Names this start of the machine: what was written since is still in the system's memory or on the disk.
