@@ -86,8 +86,12 @@ async fn work(
             }
         };
         let printing = async {
-            let (mut over, mut helpers) = (BTreeSet::new(), BTreeMap::new());
+            let (mut over, mut known, mut helpers) =
+                (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
             while let Some(news) = told.recv().await {
+                if let Followed::Row { index, row } = &news {
+                    known.insert(*index, row.id);
+                }
                 if news.is_last() {
                     over.insert(news.index());
                 }
@@ -96,9 +100,14 @@ async fn work(
                 }
                 failed |= print(output, &wanted, news).await;
             }
-            over
+            (over, known)
         };
-        let (followed, over) = tokio::join!(following, printing);
+        let (followed, (over, known)) = tokio::join!(following, printing);
+        for (index, id) in known {
+            if let Some(new) = wanted.get_mut(index) {
+                new.known_as = Some(id);
+            }
+        }
         let mut index = 0..;
         wanted.retain(|_| index.next().is_none_or(|index| !over.contains(&index)));
         if wanted.is_empty() {
@@ -134,6 +143,7 @@ fn prepare(global: &Global, get: &Get) -> Result<(PathBuf, Vec<NewDownload>), St
         sha256: get.sha256.map(|digest| digest.to_string()),
         connections: get.connections,
         ask: (get.ask != Ask::None).then(|| AskFor { who: get.ask.clone(), wait_s: get.ask_wait }),
+        known_as: None,
     });
     Ok((data_dir, wanted.collect()))
 }

@@ -29,6 +29,7 @@ pub struct Core {
     shutting_down: bool,
     revision: u64,
     now: Duration,
+    ticked_at: Duration,
     shared: Shared,
 }
 
@@ -88,6 +89,7 @@ impl Core {
             shutting_down: false,
             revision: 0,
             now: Duration::ZERO,
+            ticked_at: Duration::ZERO,
             shared: Shared { effects: VecDeque::new(), next_lease: 1, boot_id, random: seed | 1 },
         }
     }
@@ -286,6 +288,7 @@ impl Core {
         match download_of(&input, &self.leases) {
             Some(id) => self.handle_one(id, input, now),
             None if matches!(input, Input::Tick) => {
+                self.ticked_at = self.now;
                 for id in self.order.clone() {
                     self.handle_one(id, Input::Tick, now);
                 }
@@ -319,10 +322,11 @@ impl Core {
         Some(effect)
     }
 
-    /// When to call [`Core::handle`] with [`Input::Tick`] if nothing else happens before.
+    /// When to call [`Core::handle`] with [`Input::Tick`], whatever else happens before: a download that waits hears
+    /// nothing of the facts about others.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
-        (!self.is_idle()).then(|| self.now + TICK)
+        (!self.is_idle()).then(|| self.ticked_at + TICK)
     }
 
     /// Something that is shown beside the downloads has changed.
@@ -465,5 +469,36 @@ fn download_of(input: &Input, leases: &BTreeMap<LeaseId, DownloadId>) -> Option<
         | Input::Progress { lease, .. }
         | Input::LeaseCut { lease, .. }
         | Input::LeaseEnded { lease, .. } => leases.get(lease).copied(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Now {
+        Now { monotonic: Duration::from_millis(ms), unix_ms: ms }
+    }
+
+    #[test]
+    fn facts_about_others_do_not_put_off_the_tick() {
+        let mut core = Core::new(Vec::new(), 1, 3, "boot".into(), 1);
+        assert_eq!(core.poll_timeout(), None);
+        let spec = DownloadSpec {
+            url: "http://example.org/a".parse().unwrap(),
+            dir: "/d".into(),
+            out: None,
+            sha256: None,
+            max_connections: 1,
+        };
+        core.add(spec, at(1000));
+        core.handle(Input::Tick, at(1000));
+        let due = core.poll_timeout().unwrap();
+        for ms in (1010..1250).step_by(10) {
+            core.handle(Input::Progress { lease: LeaseId(99), up_to: ms }, at(ms));
+            assert_eq!(core.poll_timeout(), Some(due));
+        }
+        core.handle(Input::Tick, at(1250));
+        assert!(core.poll_timeout().unwrap() > due);
     }
 }

@@ -75,6 +75,13 @@ fn usable(path: &Path) -> std::io::Result<(PathBuf, Option<std::fs::File>)> {
     Ok((Path::new(&format!("/proc/self/fd/{fd}")).join(name), Some(dir)))
 }
 
+/// Whether an instance listens on the profile's socket. Blocks for a moment at most.
+pub(crate) fn answers(data_dir: &Path) -> bool {
+    usable(&socket_path(data_dir))
+        .and_then(|(path, _dir)| std::os::unix::net::UnixStream::connect(path))
+        .is_ok()
+}
+
 /// Listens on the profile's socket. Call with the profile's lock held: a socket that is there is a dead one's.
 pub(crate) fn listen(
     data_dir: &Path,

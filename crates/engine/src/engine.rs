@@ -66,24 +66,24 @@ pub struct Device {
 #[derive(Clone, Debug)]
 pub(crate) struct WeakEngine {
     commands: mpsc::WeakSender<Command>,
+    seen: Arc<Seen>,
+}
+
+/// What can be seen of an engine without asking it.
+#[derive(Debug)]
+struct Seen {
     changes: watch::Receiver<u64>,
-    download_dir: Arc<Path>,
-    recovered: Option<Arc<str>>,
+    download_dir: PathBuf,
+    recovered: Option<String>,
     raised: watch::Receiver<u64>,
-    device: Option<Arc<Device>>,
+    device: Option<Device>,
+    /// Closed once the profile is free again.
+    ended: watch::Receiver<()>,
 }
 
 impl WeakEngine {
     pub fn upgrade(&self) -> Option<Engine> {
-        let Self { commands, changes, download_dir, recovered, raised, device } = self.clone();
-        Some(Engine {
-            commands: commands.upgrade()?,
-            changes,
-            download_dir,
-            recovered,
-            raised,
-            device,
-        })
+        Some(Engine { commands: self.commands.upgrade()?, seen: Arc::clone(&self.seen) })
     }
 }
 
@@ -104,7 +104,11 @@ pub struct NewDownload {
     pub connections: Option<u8>,
     /// Whom to ask for help, and for how many seconds peers that appear are asked; nobody when not given.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
     pub ask: Option<AskFor>,
+    /// What an earlier instance made of this wish, by its id: that is meant, even if it is finished by now.
+    #[ts(skip)]
+    pub known_as: Option<u64>,
 }
 
 /// Whom to ask for help with a new download.
@@ -123,11 +127,7 @@ pub struct AskFor {
 #[derive(Clone, Debug)]
 pub struct Engine {
     commands: mpsc::Sender<Command>,
-    changes: watch::Receiver<u64>,
-    download_dir: Arc<Path>,
-    recovered: Option<Arc<str>>,
-    raised: watch::Receiver<u64>,
-    device: Option<Arc<Device>>,
+    seen: Arc<Seen>,
 }
 
 impl Engine {
@@ -162,12 +162,10 @@ impl Engine {
                 Some(Network::start(network, &store, &name).await.map_err(OpenError::Network)?)
             }
         };
-        let device = network.as_ref().map(|network| {
-            Arc::new(Device {
-                id: network.id,
-                name: network.name.as_str().to_owned(),
-                listens: network.server.local_addrs().to_vec(),
-            })
+        let device = network.as_ref().map(|network| Device {
+            id: network.id,
+            name: network.name.as_str().to_owned(),
+            listens: network.server.local_addrs().to_vec(),
         });
         let (facts, received_facts) = Facts::channel();
         let (commands, received_commands) = mpsc::channel(MAX_WAITING_COMMANDS);
@@ -186,17 +184,24 @@ impl Engine {
             network,
             clock: Clock::start(),
         };
-        let download_dir: Arc<Path> =
-            settings.download_dir.unwrap_or_else(system_download_dir).into();
         let (raise, raised) = watch::channel(0);
-        let engine =
-            Self { commands, changes: seen_changes, download_dir, recovered, raised, device };
+        let (running, ended) = watch::channel(());
+        let seen = Seen {
+            changes: seen_changes,
+            download_dir: settings.download_dir.unwrap_or_else(system_download_dir),
+            recovered,
+            raised,
+            device,
+            ended,
+        };
+        let engine = Self { commands, seen: Arc::new(seen) };
         let listening = control::listen(&data_dir, engine.downgrade(), raise)?;
         tokio::spawn(async move {
             shell.run(received_facts, received_commands).await;
             drop(listening);
             // The profile is free for the next instance only now that all is stored.
             drop(lock);
+            drop(running);
         });
         Ok(engine)
     }
@@ -206,6 +211,11 @@ impl Engine {
     /// # Errors
     /// What was given makes no sense: the link, the folder, the name or the digest.
     pub async fn add(&self, new: &NewDownload) -> Result<DownloadId, Failure> {
+        if let Some(id) = new.known_as.map(DownloadId)
+            && self.row(id).await?.is_some()
+        {
+            return Ok(id);
+        }
         let spec = Box::new(self.spec(new)?);
         let id = self.ask(|answer| Command::Add { spec, answer }).await?;
         if let Some(AskFor { who, wait_s }) = &new.ask {
@@ -230,7 +240,7 @@ impl Engine {
     /// This device as others see it; `None` without a network.
     #[must_use]
     pub fn device(&self) -> Option<&Device> {
-        self.device.as_deref()
+        self.seen.device.as_ref()
     }
 
     /// Everybody who is online, and the friends who are not.
@@ -319,41 +329,41 @@ impl Engine {
     /// A number that grows when something has changed; renewed at most ten times a second.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.clone()
+        self.seen.changes.clone()
     }
 
     /// Where downloads go when nothing else is said.
     #[must_use]
     pub fn download_dir(&self) -> &Path {
-        &self.download_dir
+        &self.seen.download_dir
     }
 
     /// What a front end needs to know once.
     #[must_use]
     pub fn welcome(&self) -> Welcome {
         Welcome {
-            download_dir: self.download_dir.to_string_lossy().into_owned(),
-            recovered: self.recovered.as_deref().map(str::to_owned),
+            download_dir: self.seen.download_dir.to_string_lossy().into_owned(),
+            recovered: self.seen.recovered.clone(),
         }
     }
 
     /// What to tell the user when the profile was damaged and the list had to be rebuilt.
     #[must_use]
     pub fn recovered(&self) -> Option<&str> {
-        self.recovered.as_deref()
+        self.seen.recovered.as_deref()
     }
 
     /// Stops everything and waits until all is stored; the downloads go on at the next start.
     pub async fn shutdown(&self) {
         // The answer is dropped when all is done.
         let _ = self.ask(|answer| Command::Shutdown { answer }).await;
-        self.commands.closed().await;
+        let _ = self.seen.ended.clone().changed().await;
     }
 
     /// Changes when a second start of the desktop program wants the window to be shown.
     #[must_use]
     pub fn raised(&self) -> watch::Receiver<u64> {
-        self.raised.clone()
+        self.seen.raised.clone()
     }
 
     /// Whether it was shut down: nothing is answered any more.
@@ -362,15 +372,7 @@ impl Engine {
     }
 
     fn downgrade(&self) -> WeakEngine {
-        let Self { commands, changes, download_dir, recovered, raised, device } = self.clone();
-        WeakEngine {
-            commands: commands.downgrade(),
-            changes,
-            download_dir,
-            recovered,
-            raised,
-            device,
-        }
+        WeakEngine { commands: self.commands.downgrade(), seen: Arc::clone(&self.seen) }
     }
 
     async fn ask<T>(
@@ -385,7 +387,7 @@ impl Engine {
 
     fn spec(&self, new: &NewDownload) -> Result<DownloadSpec, Failure> {
         let url = Origins::check_url(&new.url)?;
-        let dir = new.dir.clone().unwrap_or_else(|| self.download_dir.to_path_buf());
+        let dir = new.dir.clone().unwrap_or_else(|| self.seen.download_dir.clone());
         if !dir.is_absolute() {
             let message = format!("{} is not an absolute path.", dir.display());
             return Err(Failure::new(FailureCode::Folder, message));
@@ -411,11 +413,11 @@ fn refused(error: CoreError) -> Failure {
     Failure::new(FailureCode::Internal, format!("This cannot be done: {error}."))
 }
 
-type Profile = (ProfileLock, Store, Option<Arc<str>>);
+type Profile = (ProfileLock, Store, Option<String>);
 
 fn open_profile(data_dir: &Path) -> Result<Profile, OpenError> {
     let cannot = |cause: String| OpenError::Profile { data_dir: data_dir.to_owned(), cause };
-    let lock = ProfileLock::acquire(data_dir, LOCK_WAIT).map_err(|error| match error {
+    let lock = acquire(data_dir).map_err(|error| match error {
         Locked::Held { pid } => OpenError::InUse { data_dir: data_dir.to_owned(), pid },
         error @ Locked::Io { .. } => cannot(error.to_string()),
     })?;
@@ -430,10 +432,20 @@ fn open_profile(data_dir: &Path) -> Result<Profile, OpenError> {
                 "The database was damaged.{aside} The list was rebuilt from its last good copy: {downloads} downloads; unfinished ones begin anew."
             );
             tracing::warn!("{text}");
-            Some(text.into())
+            Some(text)
         }
     };
     Ok((lock, store, recovered))
+}
+
+/// A lock whose holder answers is not waited for.
+fn acquire(data_dir: &Path) -> Result<ProfileLock, Locked> {
+    match ProfileLock::acquire(data_dir, Duration::ZERO) {
+        Err(Locked::Held { .. }) if !control::answers(data_dir) => {
+            ProfileLock::acquire(data_dir, LOCK_WAIT)
+        }
+        acquired => acquired,
+    }
 }
 
 /// Names this start of the machine: what was written since is still in the system's memory or on the disk.

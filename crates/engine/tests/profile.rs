@@ -29,14 +29,15 @@ fn fast() -> Behaviour {
 fn in_own_mounts(test: &str) {
     let program = std::env::current_exe().unwrap();
     let run = ["--exact", test, "--ignored", "--nocapture"];
-    let status = Command::new("unshare")
+    let done = Command::new("unshare")
         .args(["--user", "--map-root-user", "--mount"])
         .arg(program)
         .args(run)
         .env(INSIDE, "1")
-        .status()
+        .output()
         .unwrap();
-    assert!(status.success(), "{test}: {status}");
+    let text = String::from_utf8_lossy;
+    assert!(done.status.success(), "{test}: {}{}", text(&done.stdout), text(&done.stderr));
 }
 
 /// A world whose profile is on a disk of [`DISK_BYTES`].

@@ -95,7 +95,7 @@ impl World {
         let got = std::fs::read(row.path.as_ref().unwrap()).unwrap();
         assert_eq!(got.len() as u64, bytes);
         assert!(got == content(seed, 0..bytes), "other bytes than the server's");
-        assert_eq!(self.names(), std::slice::from_ref(&row.name));
+        assert_eq!(self.names(), [row.name.as_str()]);
     }
 
     /// The names of what lies in the folder.
