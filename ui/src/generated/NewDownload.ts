@@ -28,4 +28,4 @@ connections: number | null,
 /**
  * Whom to ask for help, and for how many seconds peers that appear are asked; nobody when not given.
  */
-ask: AskFor | null, };
+ask?: AskFor, };
