@@ -73,11 +73,14 @@ pub struct Online {
     pub hello: Hello,
 }
 
-/// Whom a download asks, until when (monotonic time).
+/// Whom a download asks.
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub ask: Ask,
-    pub until: Duration,
+    /// How long peers that appear are asked, from the moment on when the download runs.
+    pub wait: Duration,
+    /// When that is over (monotonic time); `None` while the download waits in the queue.
+    pub until: Option<Duration>,
 }
 
 /// Everything about others that the shell owns.

@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use manyhands_core::{
-    ByteRange, Core, CoreError, DownloadId, DownloadSpec, Effect, Failure, FailureCode, Found,
-    HelpOffer, Input, LeaseEnd, LeaseId, Now, PeerId, SourceId,
+    ByteRange, Core, CoreError, DownloadId, DownloadSpec, DownloadState, Effect, Failure,
+    FailureCode, Found, HelpOffer, Input, LeaseEnd, LeaseId, Now, PeerId, SourceId,
 };
 use manyhands_origin::{FetchRequest, Origins};
 use manyhands_peer::PresenceNews;
@@ -196,8 +196,9 @@ impl Shell {
         self.presenter.sample(&self.core, now);
         if let Some(network) = &mut self.network {
             network.tick_desk(now.monotonic);
-            network.policies.retain(|_, policy| policy.until >= now.monotonic);
+            network.policies.retain(|_, policy| policy.until.is_none_or(|at| at >= now.monotonic));
         }
+        self.begin_asking(now);
         let revision = self.core.revision();
         self.changes.send_if_modified(|told| std::mem::replace(told, revision) != revision);
     }
@@ -233,10 +234,9 @@ impl Shell {
             }
             Command::Ask { id, ask, wait, answer } => {
                 if let Some(network) = &mut self.network {
-                    let until = now.monotonic.saturating_add(wait);
-                    network.policies.insert(id, Policy { ask, until });
+                    network.policies.insert(id, Policy { ask, wait, until: None });
                 }
-                self.ask_around();
+                self.begin_asking(now);
                 let _ = answer.send(());
             }
             Command::Peers { answer } => {
@@ -258,6 +258,21 @@ impl Shell {
         }
     }
 
+    /// Asks for downloads that have left the queue: their time for asking begins now.
+    fn begin_asking(&mut self, now: Now) {
+        let Some(network) = &mut self.network else { return };
+        let mut some_begin = false;
+        for (id, policy) in &mut network.policies {
+            if policy.until.is_none() && self.core.state(*id) != Some(DownloadState::Queued) {
+                policy.until = Some(now.monotonic.saturating_add(policy.wait));
+                some_begin = true;
+            }
+        }
+        if some_begin {
+            self.ask_around();
+        }
+    }
+
     /// Asks everybody whom the user wants to be asked and who is there.
     fn ask_around(&mut self) {
         let Some(network) = &self.network else { return };
@@ -274,7 +289,7 @@ impl Shell {
             });
             let peers: Vec<_> = wanted.map(|(peer, _)| (*peer, network.name_of(*peer))).collect();
             if !peers.is_empty() {
-                // One that does not run yet is asked for when it does; one that is over needs nobody.
+                // One in the queue is asked for when it runs; one that is over needs nobody.
                 let _ = self.core.ask_help(id, peers, now);
             }
         }
