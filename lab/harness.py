@@ -296,8 +296,8 @@ def digest(path):
 class Checks:
     """Counts what was checked, and prints a line for each."""
 
-    def __init__(self):
-        self.scenario, self.passed, self.failed, self.skipped = "", 0, 0, 0
+    def __init__(self, program):
+        self.program, self.scenario, self.passed, self.failed, self.skipped = program, "", 0, 0, 0
 
     def line(self, word, text, detail):
         print(f"{word:5} {self.scenario}: {text}" + (f" ({detail})" if detail else ""), flush=True)
@@ -342,7 +342,7 @@ class Checks:
             self.line("FAIL", str(error), "")
 
     def conclude(self):
-        print(f"campus: {self.passed} passed, {self.failed} failed, {self.skipped} skipped")
+        print(f"{self.program}: {self.passed} passed, {self.failed} failed, {self.skipped} skipped")
         return 1 if self.failed or not self.passed else 0
 
 
