@@ -23,7 +23,8 @@ TCP_SHARE = 1448 / 1514  # of a link's bytes that bulk TCP carries for its user
 LAB_TIMEOUT_S = 120  # for one command of lab
 DIE_TIMEOUT_S = 10  # for a program that was told to end
 LOOK_TIMEOUT_S = 15  # for a command that only looks or decides
-SHOWN_LINES = 15  # of a program's log, when something failed
+KEPT_LINES = 10_000  # of a program's log …
+SHOWN_LINES = 15  # … and shown, when something failed
 SCENARIOS = {}
 
 
@@ -183,7 +184,7 @@ class Program:
 
     def __init__(self, lab, host, argv):
         self.lab, self.host, self.began = lab, host, time.monotonic()
-        self.events, self.log, self.said = [], collections.deque(maxlen=SHOWN_LINES), 0
+        self.events, self.log = [], collections.deque(maxlen=KEPT_LINES)
         self.changed, self.open_outputs, self.ended = threading.Condition(), 2, None
         self.process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -260,6 +261,11 @@ class Program:
                 last, most = event["at"], max(most, event["bytes"])
         return longest
 
+    def logged(self, words):
+        """Lines of the log with these words."""
+        with self.changed:
+            return [line for line in self.log if words in line]
+
     def seconds(self):
         """From the start to the end."""
         return self.ended - self.began
@@ -271,7 +277,7 @@ class Program:
         self.finish(DIE_TIMEOUT_S)
 
     def last_words(self):
-        said = [f"\n      | {line}" for line in self.log]
+        said = [f"\n      | {line}" for line in list(self.log)[-SHOWN_LINES:]]
         progress = next((e for e in reversed(self.events)), None)
         return "".join(said) + (f"\n      | last event: {json.dumps(progress)}" if progress else "")
 

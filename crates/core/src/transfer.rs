@@ -201,15 +201,16 @@ impl Transfer {
         let lease = self.leases.get_mut(&id)?;
         let (kept, tail) = lease.range.split_at(actual_end.max(lease.at));
         lease.range = kept;
-        let thief = lease.cut_for.take()?;
-        if tail.is_empty() {
-            return None;
+        let thief = lease.cut_for.take();
+        let ready = thief
+            .filter(|thief| self.sources.get(thief).is_some_and(|source| source.is_ready(now)));
+        match ready {
+            Some(thief) if !tail.is_empty() => Some(self.lease(thief, tail, now, next)),
+            _ => {
+                self.free.insert(tail);
+                None
+            }
         }
-        if self.sources.get(&thief).is_some_and(|source| source.is_ready(now)) {
-            return Some(self.lease(thief, tail, now, next));
-        }
-        self.free.insert(tail);
-        None
     }
 
     /// A lease has ended at `up_to`; what it did not bring is free at once.
