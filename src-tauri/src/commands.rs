@@ -11,6 +11,8 @@ use tauri::{State, WebviewWindow};
 use tauri_plugin_dialog::DialogExt;
 use tokio::sync::oneshot;
 
+use crate::folder;
+
 type Answer<T> = Result<T, FailureView>;
 
 /// The task that tells the page of changes. Guards nothing else: a page that was loaded again replaces it.
@@ -85,18 +87,7 @@ pub async fn watch(
 pub async fn open_folder(engine: State<'_, Engine>, id: DownloadId) -> Answer<()> {
     let path = engine.row(id).await?.and_then(|row| row.path);
     let path = path.ok_or_else(|| cannot("there is no finished file"))?;
-    let shown = tauri::async_runtime::spawn_blocking(move || show_in_folder(Path::new(&path)));
-    Ok(shown.await.map_err(|error| cannot(&error.to_string()))??)
-}
-
-fn show_in_folder(path: &Path) -> Result<(), Failure> {
-    if !path.exists() {
-        return Err(cannot(&format!("{} is not there any more", path.display())));
-    }
-    let Err(reveal) = tauri_plugin_opener::reveal_item_in_dir(path) else { return Ok(()) };
-    tracing::info!(error = %reveal, "no file manager shows single files; its folder is opened");
-    let dir = path.parent().unwrap_or(path);
-    tauri_plugin_opener::open_path(dir, None::<&str>).map_err(|error| cannot(&error.to_string()))
+    folder::show(Path::new(&path)).await.map_err(|error| cannot(&error.to_string()).into())
 }
 
 /// The system's dialog for folders; nothing when it was cancelled.

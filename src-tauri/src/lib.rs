@@ -4,6 +4,7 @@
 //! session), all is stored before the process ends.
 
 mod commands;
+mod folder;
 mod shutdown;
 
 use std::path::{Path, PathBuf};

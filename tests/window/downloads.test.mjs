@@ -6,9 +6,10 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, beforeEach, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import { App } from './lib/app.mjs';
 import { digestOf, serve } from './lib/origin.mjs';
-import { stopAll, until } from './lib/screen.mjs';
+import { start, stopAll, until } from './lib/screen.mjs';
 
 const MIB = 1024 * 1024;
 /** A download that a test waits for to its end. */
@@ -154,6 +155,18 @@ test('removing an unfinished download asks first, and takes its bytes away', asy
     FINISH_MS,
     'an empty folder',
   );
+});
+
+test('a finished file is shown in its folder', async () => {
+  await app.add(await serve('notes & more.txt', { bytes: 1000 }), { dir: folder });
+  await app.rowIs('notes & more.txt', 'completed');
+  const monitor = start('dbus-monitor', ['interface=org.freedesktop.FileManager1'], process.env, 'pipe');
+  let heard = '';
+  monitor.stdout.on('data', (bytes) => (heard += bytes));
+  await until(() => heard.includes('NameAcquired'), FINISH_MS, 'the monitor to listen');
+  await app.click('[data-testid=action-open_folder]');
+  await until(() => heard.includes('member=ShowItems'), FINISH_MS, 'a file manager to be asked');
+  await until(() => heard.includes(pathToFileURL(join(folder, 'notes & more.txt')).href));
 });
 
 test('a second start shows the window that is there', async () => {
