@@ -1,1 +1,26 @@
-fn main() {}
+//! Tells Tauri which commands there are, so that the capabilities can name each.
+
+/// The commands of `commands.rs`.
+const COMMANDS: &[&str] = &[
+    "add",
+    "open_folder",
+    "pause",
+    "pause_all",
+    "pick_folder",
+    "remove",
+    "resume",
+    "resume_all",
+    "view",
+    "watch",
+    "welcome",
+];
+
+fn main() {
+    println!("cargo:rerun-if-changed=src-tauri/capabilities");
+    let attributes = tauri_build::Attributes::new()
+        .capabilities_path_pattern("./src-tauri/capabilities/**/*")
+        .app_manifest(tauri_build::AppManifest::new().commands(COMMANDS));
+    if let Err(error) = tauri_build::try_build(attributes) {
+        println!("cargo::error={error:#}");
+    }
+}

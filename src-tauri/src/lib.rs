@@ -1,1 +1,109 @@
+//! The desktop shell: a window around the engine. It decides nothing; it hands on.
+//!
+//! The engine is opened first and is shut down last: whatever closes the program (the window, a signal, the end of the
+//! session), all is stored before the process ends.
 
+mod commands;
+mod folder;
+mod shutdown;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use manyhands_engine::{Config, Engine, OpenError, Remote};
+use tauri::webview::WebviewWindowBuilder;
+use tauri::{App, AppHandle, Manager, RunEvent};
+use tauri_plugin_dialog::{DialogExt, MessageDialogKind};
+
+/// The label of the one window, in `tauri.conf.json` and in the capabilities.
+const WINDOW: &str = "main";
+
+/// Opens the profile and shows the window; returns when the program ends.
+///
+/// On a profile that another instance runs on, that instance shows its window and this one ends.
+///
+/// # Errors
+/// The window cannot be made, for instance without a display.
+pub fn run(data_dir: PathBuf) -> anyhow::Result<ExitCode> {
+    let opened = tauri::async_runtime::block_on(Engine::open(Config {
+        data_dir: data_dir.clone(),
+        network: None,
+    }));
+    if let Err(OpenError::InUse { .. }) = &opened
+        && tauri::async_runtime::block_on(Remote::of(&data_dir).raise()).is_ok()
+    {
+        eprintln!("manyhands: it is running already; its window is shown");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let failed = opened.is_err();
+    let app = tauri::Builder::default()
+        .plugin(tauri_plugin_dialog::init())
+        .manage(commands::Watching::default())
+        .invoke_handler(tauri::generate_handler![
+            commands::add,
+            commands::open_folder,
+            commands::pause,
+            commands::pause_all,
+            commands::pick_folder,
+            commands::remove,
+            commands::resume,
+            commands::resume_all,
+            commands::view,
+            commands::watch,
+            commands::welcome,
+        ])
+        .setup(move |app| {
+            match opened {
+                Ok(engine) => show(app, engine, &data_dir)?,
+                Err(error) => refuse(app.handle(), &error),
+            }
+            Ok(())
+        })
+        .build(tauri::generate_context!())
+        .context("the window cannot be made")?;
+    let code = app.run_return(|app, event| {
+        if let RunEvent::ExitRequested { code: None, api, .. } = event {
+            // The last window is closed. The process stays until all is stored.
+            api.prevent_exit();
+            shutdown::begin(app);
+        }
+    });
+    Ok(if failed || code != 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn show(app: &mut App, engine: Engine, data_dir: &Path) -> anyhow::Result<()> {
+    shutdown::on_signals(app.handle())?;
+    raise_when_asked(app.handle().clone(), &engine);
+    app.manage(engine);
+    let config = app.config().app.windows.first().context("no window is configured")?.clone();
+    WebviewWindowBuilder::from_config(app.handle(), &config)?
+        // What the page remembers belongs to the profile, as everything else.
+        .data_directory(data_dir.join("page"))
+        .build()?;
+    Ok(())
+}
+
+/// Says why there is no window, on the screen too: who starts the program from a menu sees no standard error.
+fn refuse(app: &AppHandle, error: &OpenError) {
+    tracing::error!(%error, "the profile cannot be opened");
+    eprintln!("manyhands: {error}");
+    let app = app.clone();
+    let dialog = app.dialog().message(error.to_string()).title("Manyhands");
+    dialog.kind(MessageDialogKind::Error).show(move |_| app.exit(1));
+}
+
+/// A second start of the program brings this one's window to the front.
+fn raise_when_asked(app: AppHandle, engine: &Engine) {
+    let mut raised = engine.raised();
+    tauri::async_runtime::spawn(async move {
+        while raised.changed().await.is_ok() {
+            let Some(window) = app.get_webview_window(WINDOW) else { continue };
+            for done in [window.unminimize(), window.show(), window.set_focus()] {
+                if let Err(error) = done {
+                    tracing::warn!(%error, "the window cannot be raised");
+                }
+            }
+        }
+    });
+}

@@ -1,1 +1,43 @@
-fn main() {}
+// A second, empty console window on Windows would be a surprise.
+#![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+/// The download manager in which friends on one network fetch a file together.
+#[derive(Debug, Parser)]
+#[command(name = "manyhands", version)]
+struct Arguments {
+    /// The profile: queue, piece maps, keys. Default: the user's
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// What to log on standard error: error, warn, info, debug, or a filter such as manyhands_origin=debug
+    #[arg(long, value_name = "LEVEL", default_value = "warn")]
+    log: String,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match start(&arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("manyhands: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let filter = EnvFilter::try_new(&arguments.log).context("--log makes no sense")?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let data_dir = match &arguments.data_dir {
+        Some(dir) => std::path::absolute(dir).context("--data-dir makes no sense")?,
+        None => manyhands_engine::default_data_dir()
+            .context("this user has no home folder; say where the profile is: --data-dir")?,
+    };
+    manyhands_app::run(data_dir)
+}

@@ -14,3 +14,4 @@ export type { SourceKind } from './generated/SourceKind';
 export type { SourceRow } from './generated/SourceRow';
 export type { VerificationView } from './generated/VerificationView';
 export type { View } from './generated/View';
+export type { Welcome } from './generated/Welcome';

@@ -1,7 +1,7 @@
 /** The engine behind the desktop shell. The only file that imports Tauri. */
 import { Channel, invoke } from '@tauri-apps/api/core';
-import type { View } from '../types';
-import type { Backend, Start } from './index';
+import type { View, Welcome } from '../types';
+import type { Backend } from './index';
 
 export const desktop: Backend = {
   view: (query) => invoke<View>('view', { query }),
@@ -13,7 +13,7 @@ export const desktop: Backend = {
   resumeAll: () => invoke('resume_all'),
   openFolder: (id) => invoke('open_folder', { id }),
   pickFolder: (from) => invoke<string | null>('pick_folder', { from }),
-  start: () => invoke<Start>('start'),
+  welcome: () => invoke<Welcome>('welcome'),
   onChange: async (changed) => {
     const revisions = new Channel<number>();
     revisions.onmessage = changed;

@@ -4,7 +4,7 @@
  * Two implementations: the desktop shell (`desktop.ts`, the only file that imports Tauri) and a simulated engine for the
  * browser and for tests (`mock.ts`).
  */
-import type { FailureView, NewDownload, Query, View } from '../types';
+import type { FailureView, NewDownload, Query, View, Welcome } from '../types';
 
 export interface Backend {
   view(query: Query): Promise<View>;
@@ -18,17 +18,9 @@ export interface Backend {
   openFolder(id: number): Promise<void>;
   /** The system's dialog for folders; `null` when it was cancelled. */
   pickFolder(from: string): Promise<string | null>;
-  start(): Promise<Start>;
+  welcome(): Promise<Welcome>;
   /** Calls `changed` when something has changed, at most ten times a second. Call once. */
   onChange(changed: () => void): Promise<void>;
-}
-
-/** What the page needs to know once. */
-export interface Start {
-  /** Where downloads go when nothing else is said. */
-  downloadDir: string;
-  /** What to tell the user when the profile was damaged and the list had to be rebuilt. */
-  recovered: string | null;
 }
 
 /** What a rejected promise of a backend holds; everything else is a mistake of ours and told as such. */

@@ -16,9 +16,10 @@ import type {
   Query,
   RowState,
   View,
+  Welcome,
 } from '../types';
 import { en } from '../i18n/en';
-import type { Backend, Start } from './index';
+import type { Backend } from './index';
 
 const MAX_ACTIVE = 3;
 const MAX_CELLS = 512;
@@ -199,7 +200,7 @@ export class MockBackend implements Backend {
     return this.picked;
   }
 
-  async start(): Promise<Start> {
+  async welcome(): Promise<Welcome> {
     return { downloadDir: this.#downloadDir, recovered: this.recovered };
   }
 
@@ -398,6 +399,7 @@ function rowOf(entry: Entry): DownloadRow {
     total: entry.state === 'connecting' && bytes === 0 ? null : total,
     bytesPerS,
     remainingS: total !== null && bytesPerS > 0 ? Math.ceil((total - bytes) / bytesPerS) : null,
+    help: [],
     sources: entry.plan.sources.flatMap((source, i) =>
       i > 0 && entry.activeMs <= source.joinsMs && !entry.received[i]
         ? []

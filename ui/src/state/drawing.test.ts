@@ -36,13 +36,22 @@ test('the scale of the graph is a round number above everything', () => {
 });
 
 test('sources are stacked, the newest second at the right edge', () => {
-  const drawing = graph([{ bytesPerS: [10, 0] }, { bytesPerS: [10, 10] }], 2, 119, 100);
+  const drawing = graph([{ bytesPerS: [10, 0] }, { bytesPerS: [10, 10] }], 2, 29, 100);
   expect(drawing.max).toBe(40);
-  expect(drawing.areas).toEqual([
-    'M118 75L119 75L119 100L118 100Z',
-    'M118 75L119 50L119 75L118 75Z',
-  ]);
-  expect(drawing.outline).toBe('M118 75L119 50');
+  expect(drawing.spanS).toBe(30);
+  expect(drawing.areas).toEqual(['M28 75L29 75L29 100L28 100Z', 'M28 75L29 50L29 75L28 75Z']);
+  expect(drawing.outline).toBe('M28 75L29 50');
+});
+
+test('the span of the graph grows with what there is to show', () => {
+  const spanOf = (points: number) =>
+    graph(
+      Array.from({ length: points }, () => ({ bytesPerS: [1] })),
+      1,
+      100,
+      100,
+    ).spanS;
+  expect([0, 30, 31, 61, 120, 500].map(spanOf)).toEqual([30, 30, 60, 120, 120, 120]);
 });
 
 test('a helper that came later has no past', () => {

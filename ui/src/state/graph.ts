@@ -1,10 +1,13 @@
 /** The stacked graph of throughput: numbers in, SVG paths out. */
 import type { HistoryPoint } from '../types';
 
-/** The graph always spans two minutes, a point a second; the newest at the right edge. */
-export const SPAN_POINTS = 120;
+/** The graph spans one of these, a point a second; the newest at the right edge. The engine keeps two minutes. */
+const SPANS_S = [30, 60, 120];
+const LONGEST_S = 120;
 
 export interface Graph {
+  /** What the width stands for. */
+  spanS: number;
   /** One area a source, the origin at the bottom, in a box of `width` by `height`. */
   areas: string[];
   /** The top of the stack, as a line. */
@@ -28,10 +31,11 @@ export function graph(
   width: number,
   height: number,
 ): Graph {
-  const points = history.slice(-SPAN_POINTS).map((point) => point.bytesPerS);
+  const points = history.slice(-LONGEST_S).map((point) => point.bytesPerS);
+  const spanS = SPANS_S.find((span) => span >= points.length) ?? LONGEST_S;
   const sums = points.map((point) => point.reduce((sum, n) => sum + n, 0));
   const max = roundUp(Math.max(0, ...sums) * 1.05);
-  const x = (i: number) => round(width - ((points.length - 1 - i) * width) / (SPAN_POINTS - 1));
+  const x = (i: number) => round(width - ((points.length - 1 - i) * width) / (spanS - 1));
   const y = (bytesPerS: number) => round(height - (bytesPerS / max) * height);
 
   let below = points.map(() => 0);
@@ -42,6 +46,7 @@ export function graph(
     below = above;
   }
   return {
+    spanS,
     areas,
     outline: points.length > 1 ? line(below, x, y) : '',
     max,

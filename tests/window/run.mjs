@@ -1,0 +1,54 @@
+/**
+ * Runs the window tests on a screen of their own and prints `N passed, N failed, N skipped`.
+ *
+ * MANYHANDS_BIN: the program, built with its page. MANYHANDS_SHOTS: a folder for pictures, when they are wanted.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startDriver, startScreen, stopAll } from './lib/screen.mjs';
+
+const scratch = mkdtempSync(join(tmpdir(), 'manyhands-window-'));
+const tap = join(scratch, 'tap');
+if (!process.env.MANYHANDS_BIN) throw new Error('MANYHANDS_BIN names the program to test');
+
+let counts = { passed: 0, failed: 1, skipped: 0 };
+try {
+  const env = await startScreen();
+  const driver = await startDriver(env);
+  const tests = readdirSync(import.meta.dirname).filter((name) => name.endsWith('.test.mjs'));
+  await run(
+    'node',
+    [
+      '--test',
+      '--test-concurrency=1',
+      '--test-reporter=spec',
+      '--test-reporter-destination=stdout',
+      '--test-reporter=tap',
+      `--test-reporter-destination=${tap}`,
+      ...tests.map((name) => join(import.meta.dirname, name)),
+    ],
+    { ...env, MANYHANDS_DRIVER: driver, TMPDIR: scratch },
+  );
+  const of = (word) =>
+    Number(new RegExp(`^# ${word} (\\d+)$`, 'm').exec(readFileSync(tap, 'utf8'))?.[1] ?? 0);
+  counts = {
+    passed: of('pass'),
+    failed: of('fail') + of('cancelled'),
+    skipped: of('skipped') + of('todo'),
+  };
+} finally {
+  stopAll();
+  rmSync(scratch, { recursive: true, force: true });
+}
+console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+process.exitCode = counts.failed > 0 || counts.passed === 0 ? 1 : 0;
+
+function run(command, parameters, env) {
+  return new Promise((done, failed) => {
+    spawn(command, parameters, { env, stdio: ['ignore', 'inherit', 'inherit'] })
+      .on('error', failed)
+      .on('close', done);
+  });
+}
