@@ -136,8 +136,10 @@ pub enum FetchTrouble {
     Again,
     /// The server asks to wait.
     After(Duration),
-    /// The server refuses so many connections (403, 429, 503 while others run), or it refuses at all.
-    TooMany { wait: Option<Duration> },
+    /// The server is busy or refuses so many connections (429, 503), and perhaps says for how long.
+    Busy { wait: Option<Duration> },
+    /// The server refuses this connection, because there are others or because it refuses at all (403).
+    Refused,
     /// It ignores ranges: one whole stream or nothing.
     WholeOnly,
     /// Its bytes are other bytes now.

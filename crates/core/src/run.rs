@@ -23,6 +23,8 @@ const SAVE_AT_MOST_EVERY: Duration = Duration::from_millis(20);
 /// Data is synced to the disk at the latest after so long or so many bytes.
 const SYNC_EVERY: Duration = Duration::from_secs(2);
 const SYNC_EVERY_BYTES: u64 = 64 << 20;
+/// A busy server that names no pause gets this one.
+const BUSY_PAUSE: Duration = Duration::from_secs(5);
 /// Before the first answer: so many failures are too many.
 const FIRST_TRIES: u32 = 3;
 /// After it: so long without a byte.
@@ -563,16 +565,24 @@ impl Run {
                 }
                 return self.close(record, After::StartOver, now, shared);
             }
-            FetchTrouble::TooMany { wait } if others > 0 => {
+            FetchTrouble::Busy { wait: None } | FetchTrouble::Refused if others > 0 => {
+                // A limit to learn: those that run go on as they are.
                 if let Some(source) = self.transfer.source_mut(id) {
                     source.limit_lanes(others);
-                    source.wait(now.monotonic, wait.unwrap_or(Duration::from_secs(1)));
                 }
             }
-            FetchTrouble::TooMany { wait: None } => {
+            FetchTrouble::Refused => {
                 return self.close(record, After::Fail(failure), now, shared);
             }
-            FetchTrouble::TooMany { wait: Some(pause) } | FetchTrouble::After(pause) => {
+            FetchTrouble::Busy { wait } => {
+                if let Some(source) = self.transfer.source_mut(id) {
+                    if others > 0 {
+                        source.limit_lanes(others);
+                    }
+                    source.wait(now.monotonic, wait.unwrap_or(BUSY_PAUSE));
+                }
+            }
+            FetchTrouble::After(pause) => {
                 if let Some(source) = self.transfer.source_mut(id) {
                     source.wait(now.monotonic, pause);
                 }
@@ -732,14 +742,17 @@ impl Run {
                     self.helping.handle(WantedInput::PeerLost { peer }, now.monotonic);
                 }
             }
-            FetchTrouble::After(pause) | FetchTrouble::TooMany { wait: Some(pause) } => {
+            FetchTrouble::After(pause) | FetchTrouble::Busy { wait: Some(pause) } => {
                 if let Some(source) = self.transfer.source_mut(id) {
                     source.wait(now.monotonic, pause);
                 }
             }
-            FetchTrouble::TooMany { wait: None }
-            | FetchTrouble::WholeOnly
-            | FetchTrouble::Fatal => {
+            FetchTrouble::Busy { wait: None } => {
+                if let Some(source) = self.transfer.source_mut(id) {
+                    source.wait(now.monotonic, BUSY_PAUSE);
+                }
+            }
+            FetchTrouble::Refused | FetchTrouble::WholeOnly | FetchTrouble::Fatal => {
                 self.helping.handle(end(HelpEnd::Other), now.monotonic);
             }
             FetchTrouble::Changed => self.helping.handle(end(HelpEnd::Mismatch), now.monotonic),

@@ -20,8 +20,6 @@ use crate::writer::{Part, Writer};
 
 /// Progress of a lease is told at most so often.
 const TELL_EVERY: Duration = Duration::from_millis(100);
-/// A busy server that names no pause gets this one.
-const DEFAULT_PAUSE: Duration = Duration::from_secs(5);
 
 /// How far a lease has come and where it ends; the end only shrinks.
 ///
@@ -217,13 +215,10 @@ fn trouble(error: &FetchError) -> LeaseEnd {
     let trouble = match error.retry() {
         Retry::Soon => FetchTrouble::Again,
         Retry::After(pause) => FetchTrouble::After(pause),
-        Retry::FewerConnections { after: Some(pause) } => {
-            FetchTrouble::TooMany { wait: Some(pause) }
-        }
-        Retry::FewerConnections { after: None } if matches!(error, FetchError::Busy { .. }) => {
-            FetchTrouble::TooMany { wait: Some(DEFAULT_PAUSE) }
-        }
-        Retry::FewerConnections { after: None } => FetchTrouble::TooMany { wait: None },
+        Retry::FewerConnections { after } => match error {
+            FetchError::Busy { .. } => FetchTrouble::Busy { wait: after },
+            _ => FetchTrouble::Refused,
+        },
         Retry::WholeStream => FetchTrouble::WholeOnly,
         Retry::Changed => FetchTrouble::Changed,
         Retry::GiveUp => FetchTrouble::Fatal,
