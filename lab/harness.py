@@ -163,12 +163,12 @@ class Lab:
         total += sum(line["bytes"] for line in lines if only in (None, line["ip"]))
         if os.path.exists(self.dir + "/origin/vsftpd.log"):
             with open(self.dir + "/origin/vsftpd.log") as log:
-                for ip, size in re.findall(r'DOWNLOAD: Client "([^"]+)".* (\d+) bytes', log.read()):
-                    total += int(size) if only in (None, ip.removeprefix("::ffff:")) else 0
+                done = re.findall(r'DOWNLOAD: Client "([^"]+)".* (\d+) bytes', log.read())
+            total += sum(int(size) for ip, size in done if only in (None, ip))
         return total
 
     def wait_for_sent(self, least):
-        """What the origin has sent, once its log knows of so much: it tells of requests that ended."""
+        """What the origin has sent, once its log, which tells of requests that ended, has so much."""
         until = time.monotonic() + LOOK_TIMEOUT_S
         while (sent := self.sent()) < least and time.monotonic() < until:
             time.sleep(0.1)
