@@ -155,20 +155,13 @@ class Lab:
         with open(self.dir + "/origin/access.log") as log:
             return collections.Counter(json.loads(line)["status"] for line in log)
 
-    def sent(self, host=None):
-        """Bytes that the origin's servers say they have sent, to a host or to all."""
-        only, total = host and self.address(host), 0
+    def sent(self):
+        """Bytes that the origin's web server says it has sent."""
         with open(self.dir + "/origin/access.log") as log:
-            lines = [json.loads(line) for line in log]
-        total += sum(line["bytes"] for line in lines if only in (None, line["ip"]))
-        if os.path.exists(self.dir + "/origin/vsftpd.log"):
-            with open(self.dir + "/origin/vsftpd.log") as log:
-                done = re.findall(r'DOWNLOAD: Client "([^"]+)".* (\d+) bytes', log.read())
-            total += sum(int(size) for ip, size in done if only in (None, ip))
-        return total
+            return sum(json.loads(line)["bytes"] for line in log)
 
     def wait_for_sent(self, least):
-        """What the origin has sent, once its log, which tells of requests that ended, has so much."""
+        """What it has sent, once its log has so much: a request is told when it is over."""
         until = time.monotonic() + LOOK_TIMEOUT_S
         while (sent := self.sent()) < least and time.monotonic() < until:
             time.sleep(0.1)
