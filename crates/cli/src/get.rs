@@ -160,9 +160,21 @@ fn help_lines(news: &Followed, known: &mut BTreeMap<(usize, String), HelpState>)
     lines
 }
 
+/// A link without its user name and password, which belong into no log.
+fn shown(url: &str) -> String {
+    let Ok(mut parsed) = url::Url::parse(url) else { return url.to_owned() };
+    if parsed.username().is_empty() && parsed.password().is_none() {
+        return url.to_owned();
+    }
+    // Both fail only for links without a host, which have no user either.
+    let _ = parsed.set_username("");
+    let _ = parsed.set_password(None);
+    parsed.into()
+}
+
 /// Prints news; whether a download failed with it.
 async fn print(output: &Output, wanted: &[NewDownload], news: Followed) -> bool {
-    let url = |index: usize| wanted.get(index).map(|new| new.url.clone()).unwrap_or_default();
+    let url = |index: usize| wanted.get(index).map(|new| shown(&new.url)).unwrap_or_default();
     let (line, failed) = match news {
         Followed::Row { index, row } => match (row.state, &row.failure) {
             (RowState::Completed, _) => (Line::Completed { row }, false),

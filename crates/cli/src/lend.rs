@@ -42,9 +42,11 @@ pub async fn run(global: &Global, lend: &Lend) -> u8 {
         told.tell(&event, &format!("{} is ready to help; device {}", device.name, device.id));
     }
     let mut changes = engine.changes();
+    let ended = ended_by_signal();
+    tokio::pin!(ended);
     let code = loop {
         tokio::select! {
-            code = ended_by_signal() => break code,
+            code = &mut ended => break code,
             changed = changes.changed() => {
                 if changed.is_err() {
                     break FAILED;

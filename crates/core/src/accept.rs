@@ -125,6 +125,11 @@ pub fn accept(
                 None => return Err(Rejection::WrongRange("a 206 without Content-Range")),
             }
             .ok_or(Rejection::WrongRange("its Content-Range makes no sense"))?;
+            if asked == Asked::Everything && content_range.total.is_none() {
+                return Err(Rejection::WrongRange(
+                    "a part of it, without saying how long the file is",
+                ));
+            }
             let asked_range = match asked {
                 Asked::Everything => ByteRange::from_len(0, u64::MAX),
                 Asked::Range(range) => range,

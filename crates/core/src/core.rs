@@ -102,15 +102,22 @@ impl Core {
                 == (&spec.url, &spec.dir, &spec.out)
                 && !matches!(record.life, Life::Completed { .. })
         };
+        // One that is just being finished has its digest checked already: another digest is another wish.
+        let settled = |download: &Download| {
+            download.run.as_ref().is_some_and(Run::is_finishing)
+                && spec.sha256.is_some_and(|digest| download.record.spec.sha256 != Some(digest))
+        };
         let known = self
             .order
             .iter()
-            .find(|id| self.downloads.get(id).is_some_and(|d| same(&d.record)))
+            .find(|id| self.downloads.get(id).is_some_and(|d| same(&d.record) && !settled(d)))
             .copied();
         let id = match known {
             Some(id) => {
                 if let Some(download) = self.downloads.get_mut(&id) {
-                    download.record.spec = spec;
+                    // A digest that was given once is not dropped by a wish without one.
+                    let sha256 = spec.sha256.or(download.record.spec.sha256);
+                    download.record.spec = DownloadSpec { sha256, ..spec };
                 }
                 let _ = self.resume(id, now);
                 id
@@ -189,6 +196,10 @@ impl Core {
         let download = downloads.get_mut(&id).ok_or(CoreError::Unknown)?;
         match &download.record.life {
             Life::Completed { .. } => return Err(CoreError::Finished),
+            // Somebody else's file is in its place: it stays, and this download begins anew beside it.
+            Life::Failed { failure } if failure.code == FailureCode::PartLost => {
+                download.record.found = None;
+            }
             Life::Failed { failure } if failure.code == FailureCode::Changed => {
                 // The old bytes belong to a file that is no more.
                 if let Some(found) = download.record.found.take() {
@@ -221,7 +232,7 @@ impl Core {
             Some(run) => run.close(&mut download.record, After::Remove, now, shared),
             None => {
                 if let (Some(found), false) =
-                    (&download.record.found, matches!(download.record.life, Life::Completed { .. }))
+                    (&download.record.found, keeps_its_file(&download.record.life))
                 {
                     let (dir, part_name) =
                         (download.record.spec.dir.clone(), found.part_name.clone());
@@ -444,8 +455,17 @@ impl Core {
             record: Box::new(record),
             clear_map: false,
             chunks: Vec::new(),
-            tell: false,
+            tell: None,
         });
+    }
+}
+
+/// What lies under the names of this download is not its to delete: the finished file, or somebody else's part file.
+fn keeps_its_file(life: &Life) -> bool {
+    match life {
+        Life::Completed { .. } => true,
+        Life::Failed { failure } => failure.code == FailureCode::PartLost,
+        Life::Queued | Life::Paused => false,
     }
 }
 
@@ -456,10 +476,11 @@ fn download_of(input: &Input, leases: &BTreeMap<LeaseId, DownloadId>) -> Option<
         | Input::PartMissing { download, .. }
         | Input::PartCreated { download, .. }
         | Input::PartFailed { download, .. }
+        | Input::SyncFailed { download, .. }
         | Input::PartClosed { download }
         | Input::Written { download, .. }
-        | Input::Synced { download }
-        | Input::Persisted { download }
+        | Input::Synced { download, .. }
+        | Input::Persisted { download, .. }
         | Input::Digested { download, .. }
         | Input::HelpAnswered { download, .. }
         | Input::HelperLost { download, .. }
@@ -475,6 +496,7 @@ fn download_of(input: &Input, leases: &BTreeMap<LeaseId, DownloadId>) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Found, Identity, MapChunk};
 
     fn at(ms: u64) -> Now {
         Now { monotonic: Duration::from_millis(ms), unix_ms: ms }
@@ -500,5 +522,60 @@ mod tests {
         }
         core.handle(Input::Tick, at(1250));
         assert!(core.poll_timeout().unwrap() > due);
+    }
+
+    const NOW: Now = Now { monotonic: Duration::from_secs(1), unix_ms: 1 };
+
+    /// A core that has just been started with an unfinished download of ten bytes, whose part file is gone.
+    fn without_part(written: u64) -> (Core, DownloadId) {
+        let id = DownloadId(1);
+        let identity = Identity { length: Some(10), ..Identity::default() };
+        let record = DownloadRecord {
+            id,
+            spec: DownloadSpec {
+                url: "http://a.example/f".parse().unwrap(),
+                dir: "/d".into(),
+                out: None,
+                sha256: None,
+                max_connections: 8,
+            },
+            life: Life::Queued,
+            added_unix_ms: 0,
+            found: Some(Found {
+                identity,
+                ranges: true,
+                name: "f".into(),
+                part_name: "f.part".into(),
+            }),
+            sources: Vec::new(),
+            active_ms: 0,
+            kept_bytes: 0,
+        };
+        let mut core = Core::new(vec![record], 2, 3, "this boot".into(), 1);
+        core.handle(Input::Tick, NOW);
+        assert!(matches!(core.poll_effect(), Some(Effect::OpenPart { .. })));
+        let chunk = MapChunk {
+            index: 0,
+            boot_id: "an earlier boot".into(),
+            written: vec![(0, written, SourceId::ORIGIN)],
+            synced: Vec::new(),
+        };
+        let finished = Some(("/d/f".into(), vec![chunk]));
+        core.handle(Input::PartMissing { download: id, finished }, NOW);
+        (core, id)
+    }
+
+    #[test]
+    fn a_file_that_was_renamed_just_before_a_crash_is_complete() {
+        let (core, id) = without_part(10);
+        assert_eq!(core.state(id), Some(DownloadState::Completed));
+    }
+
+    #[test]
+    fn a_file_that_could_not_have_been_finished_is_somebody_elses() {
+        let (mut core, id) = without_part(9);
+        assert!(matches!(core.state(id), Some(DownloadState::Connecting { .. })));
+        let mut effects = std::iter::from_fn(|| core.poll_effect());
+        assert!(effects.any(|effect| matches!(effect, Effect::Fetch { hold: true, .. })));
     }
 }

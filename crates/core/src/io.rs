@@ -19,6 +19,10 @@ pub struct Now {
     pub unix_ms: u64,
 }
 
+/// One run of a download, from its start to its pause or end. What an earlier run had ordered is not taken for this one's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RunId(pub u64);
+
 /// A fact from the world.
 #[derive(Clone, Debug)]
 pub enum Input {
@@ -30,10 +34,10 @@ pub enum Input {
         chunks: Vec<MapChunk>,
     },
     /// [`Effect::OpenPart`] found no part file, or one that has another size. `finished`: but a complete file of the right
-    /// size under the final name.
+    /// size under the final name, with the stored portions of the piece map.
     PartMissing {
         download: DownloadId,
-        finished: Option<PathBuf>,
+        finished: Option<(PathBuf, Vec<MapChunk>)>,
     },
     /// [`Effect::CreatePart`] has made the part file under these names.
     PartCreated {
@@ -43,6 +47,11 @@ pub enum Input {
     },
     /// A part file could not be opened, made, written, synced or put in its place.
     PartFailed {
+        download: DownloadId,
+        failure: Failure,
+    },
+    /// What was written could not be brought to the disk: all that is not synced may be lost.
+    SyncFailed {
         download: DownloadId,
         failure: Failure,
     },
@@ -83,10 +92,12 @@ pub enum Input {
     /// [`Effect::Sync`] is done.
     Synced {
         download: DownloadId,
+        run: RunId,
     },
     /// [`Effect::Persist`] is done: it survives the program's death.
     Persisted {
         download: DownloadId,
+        run: RunId,
     },
     Digested {
         download: DownloadId,
@@ -228,7 +239,7 @@ pub enum Effect {
         record: Box<DownloadRecord>,
         clear_map: bool,
         chunks: Vec<MapChunk>,
-        tell: bool,
+        tell: Option<RunId>,
     },
     /// Delete all that is stored of this download.
     Forget {
@@ -240,6 +251,7 @@ pub enum Effect {
     /// Sync the part file's data to the disk.
     Sync {
         download: DownloadId,
+        run: RunId,
     },
     /// Compute the SHA-256 of the first `length` bytes of the part file.
     Digest {

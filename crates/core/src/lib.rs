@@ -33,7 +33,7 @@ pub use help::{
 };
 pub use identity::{Contradiction, EntityTag, Identity, Validator};
 pub use ids::{DownloadId, LeaseId, PeerId, PeerIdError, SourceId};
-pub use io::{Effect, FetchTrouble, HelpOffer, Input, LeaseEnd, Now};
+pub use io::{Effect, FetchTrouble, HelpOffer, Input, LeaseEnd, Now, RunId};
 pub use piece_map::{PieceMap, Share};
 pub use range::ByteRange;
 pub use range_set::RangeSet;

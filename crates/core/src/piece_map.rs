@@ -56,6 +56,45 @@ impl PieceMap {
         map
     }
 
+    /// Every byte that these portions ever claimed as written, whatever has become of the machine since.
+    #[must_use]
+    pub fn ever_written(chunks: &[MapChunk]) -> RangeSet {
+        let runs = chunks.iter().flat_map(|chunk| &chunk.written);
+        runs.filter_map(|(start, end, _)| ByteRange::new(*start, *end)).collect()
+    }
+
+    /// Only what is synced is there for certain.
+    pub fn keep_synced(&mut self) {
+        let lost: Vec<_> = self.written.iter().flat_map(|range| self.synced.gaps(range)).collect();
+        lost.into_iter().for_each(|range| self.remove(range));
+    }
+
+    /// What this source brought is not there.
+    pub fn forget_source(&mut self, source: SourceId) {
+        let runs = self.runs.iter().filter(|(_, (_, who))| *who == source);
+        let runs: Vec<_> =
+            runs.filter_map(|(start, (end, _))| ByteRange::new(*start, *end)).collect();
+        runs.into_iter().for_each(|range| self.remove(range));
+    }
+
+    fn remove(&mut self, range: ByteRange) {
+        let kept: Vec<_> = self.runs_within(range).collect();
+        for (part, source) in kept {
+            // The run that holds this part, and what of it stays.
+            let holder = self.runs.range(..=part.start()).next_back().map(|(s, (e, _))| (*s, *e));
+            let Some((start, end)) = holder else { continue };
+            self.runs.remove(&start);
+            for (start, end) in [(start, part.start()), (part.end(), end)] {
+                if start < end {
+                    self.runs.insert(start, (end, source));
+                }
+            }
+        }
+        self.written.remove(range);
+        self.synced.remove(range);
+        self.touch(range);
+    }
+
     /// These bytes are written. Who brought a byte first keeps it.
     pub fn record_written(&mut self, range: ByteRange, source: SourceId) {
         for gap in self.written.gaps(range) {
@@ -239,6 +278,25 @@ mod tests {
         let back = PieceMap::restore(&chunks, "b");
         assert!(back.bytes() < map.bytes() && back.bytes() > map.bytes() / 2);
         assert!(back.written().iter().all(|range| map.written().contains(range)));
+    }
+
+    #[test]
+    fn what_is_forgotten_is_missing_and_nothing_else_is() {
+        let mut map = PieceMap::default();
+        let range = ByteRange::from_len;
+        map.record_written(range(0, 10), SourceId(0));
+        map.record_written(range(10, 10), SourceId(1));
+        map.record_synced(&[range(0, 15)].into_iter().collect());
+        map.record_written(range(20, 10), SourceId(0));
+        map.take_dirty("b");
+        let mut without = map.clone();
+        without.forget_source(SourceId(1));
+        assert_eq!(without.written().iter().collect::<Vec<_>>(), [range(0, 10), range(20, 10)]);
+        assert_eq!(PieceMap::restore(&without.take_dirty("b"), "b").bytes(), 20);
+        map.keep_synced();
+        assert_eq!(map.written().iter().collect::<Vec<_>>(), [range(0, 15)]);
+        assert_eq!((map.bytes_of(SourceId(0)), map.bytes_of(SourceId(1))), (10, 5));
+        assert_eq!(PieceMap::restore(&map.take_dirty("b"), "other").bytes(), 15);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::help::{AskState, WantedEffect, WantedInput};
 use crate::helping::{HELPER_LANES, HELPER_TRIES, Helping};
-use crate::io::{Effect, FetchTrouble, HelpOffer, Input, LeaseEnd, Now};
+use crate::io::{Effect, FetchTrouble, HelpOffer, Input, LeaseEnd, Now, RunId};
 use crate::piece_map::PieceMap;
 use crate::source::Source;
 use crate::transfer::{Order, Transfer};
@@ -42,6 +42,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    fn next_run(&mut self) -> RunId {
+        self.next_lease += 1;
+        RunId(self.next_lease)
+    }
+
     /// 0.0–1.0, from the seed given by the shell (xorshift64*).
     fn jitter(&mut self) -> f64 {
         self.random ^= self.random >> 12;
@@ -101,6 +106,7 @@ pub(crate) enum Outcome {
 /// A running download.
 #[derive(Debug)]
 pub(crate) struct Run {
+    id: RunId,
     phase: Phase,
     pub map: PieceMap,
     /// Until then the map is empty and the record knows better.
@@ -123,6 +129,10 @@ pub(crate) struct Run {
     synced_at: Duration,
     bytes_at_sync: u64,
     wait_shown: Option<Failure>,
+    /// A sync failed: what was written and not synced may be lost.
+    disk_failed: bool,
+    /// It is being closed, but is wanted again.
+    reopened: bool,
     pub helping: Helping,
     final_url: Option<Url>,
 }
@@ -131,6 +141,7 @@ impl Run {
     pub fn start(record: &mut DownloadRecord, now: Now, shared: &mut Shared) -> Self {
         let at = now.monotonic;
         let mut run = Self {
+            id: shared.next_run(),
             phase: Phase::Opening,
             map: PieceMap::default(),
             map_loaded: false,
@@ -149,6 +160,8 @@ impl Run {
             synced_at: at,
             bytes_at_sync: 0,
             wait_shown: None,
+            disk_failed: false,
+            reopened: false,
             helping: Helping::default(),
             final_url: None,
         };
@@ -220,7 +233,8 @@ impl Run {
     ) {
         if let Phase::Closing(current) = &mut self.phase {
             // What was decided first stays, but removing wins over everything.
-            if after == After::Remove || *current == After::StartOver {
+            let wins = after == After::Remove || *current == After::StartOver;
+            if wins || (after == After::Pause && *current == After::Queue && self.reopened) {
                 *current = after;
             }
             return;
@@ -242,6 +256,7 @@ impl Run {
     pub fn reopen(&mut self) {
         if let Phase::Closing(after @ (After::Pause | After::Fail(_))) = &mut self.phase {
             *after = After::Queue;
+            self.reopened = true;
         }
     }
 
@@ -279,11 +294,16 @@ impl Run {
             Input::Tick => self.helping.handle(WantedInput::Tick, now.monotonic),
             Input::PartOpened { chunks, .. } => self.opened(record, &chunks, now, shared),
             Input::PartMissing { .. } if self.phase != Phase::Opening => {}
-            Input::PartMissing { finished: Some(path), .. } => {
+            Input::PartMissing { finished: Some((path, chunks)), .. }
+                if PieceMap::ever_written(&chunks)
+                    .contains(ByteRange::from_len(0, length_of(record))) =>
+            {
+                // The whole map is stored before the file is renamed, and the digest is checked before that.
+                self.digest = record.spec.sha256;
                 self.phase = Phase::Finishing;
                 return self.finished(record, path, now, shared);
             }
-            Input::PartMissing { finished: None, .. } => {
+            Input::PartMissing { .. } => {
                 record.found = None;
                 self.clear_map = true;
                 self.ask_first(record, now, shared);
@@ -293,6 +313,11 @@ impl Run {
             }
             Input::PartFailed { failure, .. } => {
                 self.wait_shown = None;
+                self.close(record, After::Fail(failure), now, shared);
+            }
+            Input::SyncFailed { failure, .. } => {
+                self.wait_shown = None;
+                self.disk_failed = true;
                 self.close(record, After::Fail(failure), now, shared);
             }
             Input::PartClosed { .. } => return self.closed(record, now, shared),
@@ -322,23 +347,15 @@ impl Run {
                     self.map.record_written(range, source);
                 }
             }
-            Input::Synced { .. } => {
+            Input::Synced { run, .. } if run == self.id => {
                 if let Some(covered) = self.syncing.take() {
                     self.map.record_synced(&covered);
                 }
             }
-            Input::Persisted { .. } => self.persisted(record, now, shared),
-            Input::Digested { digest, .. } => {
-                if self.phase == Phase::Digesting {
-                    self.digest = Some(digest);
-                    let name =
-                        record.found.as_ref().map(|found| found.name.clone()).unwrap_or_default();
-                    let right = record.spec.sha256 == Some(digest);
-                    self.phase = Phase::Saving {
-                        name: if right { name } else { format!("{name}.mismatch") },
-                    };
-                }
-            }
+            Input::Persisted { run, .. } if run == self.id => self.persisted(record, now, shared),
+            // An earlier run's.
+            Input::Synced { .. } | Input::Persisted { .. } => {}
+            Input::Digested { digest, .. } => self.digested(record, digest, now, shared),
             Input::HelpAnswered { peer, answer, .. } => {
                 self.helping.handle(WantedInput::Answered { peer, answer }, now.monotonic);
             }
@@ -352,6 +369,46 @@ impl Run {
         }
         self.go_on(record, now, shared);
         Outcome::Running
+    }
+
+    /// The digest of the whole file is known. When it is wrong and helpers brought some of it, what they brought is thrown away
+    /// and fetched again without them, before the file is called wrong.
+    fn digested(
+        &mut self,
+        record: &mut DownloadRecord,
+        digest: Sha256Digest,
+        now: Now,
+        shared: &mut Shared,
+    ) {
+        if self.phase != Phase::Digesting {
+            return;
+        }
+        let name = record.found.as_ref().map(|found| found.name.clone()).unwrap_or_default();
+        let helpers: Vec<(PeerId, SourceId)> = record
+            .sources
+            .iter()
+            .filter(|source| self.map.bytes_of(source.id) > 0)
+            .filter_map(|source| Some((source.peer?, source.id)))
+            .collect();
+        if record.spec.sha256 == Some(digest) {
+            self.digest = Some(digest);
+            self.phase = Phase::Saving { name };
+        } else if helpers.is_empty() {
+            self.digest = Some(digest);
+            self.phase = Phase::Saving { name: format!("{name}.mismatch") };
+        } else {
+            for (peer, source) in helpers {
+                self.map.forget_source(source);
+                let end = WantedInput::End { peer, reason: HelpEnd::Mismatch };
+                self.helping.handle(end, now.monotonic);
+            }
+            self.obey_helping(record, now, shared);
+            let missing = self.map.written().gaps(ByteRange::from_len(0, length_of(record)));
+            self.transfer = Transfer::ranged(missing);
+            let source = Source::new(record.spec.max_connections, now.monotonic);
+            self.transfer.add_source(SourceId::ORIGIN, source);
+            self.phase = Phase::Fetching;
+        }
     }
 
     fn ask_first(&mut self, record: &DownloadRecord, now: Now, shared: &mut Shared) {
@@ -436,10 +493,22 @@ impl Run {
                 // A whole stream that began again may be of another file by now: nothing of the old one is left.
                 if self.transfer.is_whole()
                     && let Some(found) = &mut record.found
-                    && found.identity != accepted.identity
                 {
-                    found.identity = accepted.identity;
-                    self.record_changed = true;
+                    let length = accepted.identity.length.filter(|_| accepted.ranges);
+                    if length.is_some() {
+                        // It serves ranges after all: the rest can be asked for.
+                        found.ranges = true;
+                        self.transfer.record_first_answer(
+                            lease,
+                            accepted.end,
+                            length,
+                            now.monotonic,
+                        );
+                    }
+                    if found.identity != accepted.identity || length.is_some() {
+                        found.identity = accepted.identity;
+                        self.record_changed = true;
+                    }
                 }
             }
             _ => {}
@@ -519,8 +588,16 @@ impl Run {
         let whole = self.transfer.is_whole();
         match end {
             LeaseEnd::Complete if whole => self.stream_ended(record, up_to),
-            LeaseEnd::Complete => {}
-            LeaseEnd::Stopped => self.back_off(id, brought, now, shared),
+            LeaseEnd::Complete if brought => {}
+            // An answer without a byte, or a lease that was taken away from one who stood still.
+            LeaseEnd::Complete | LeaseEnd::Stopped => {
+                match record.sources.iter().find(|source| source.id == id).and_then(|s| s.peer) {
+                    Some(peer) => {
+                        self.helper_trouble(peer, id, brought, FetchTrouble::Again, now, shared);
+                    }
+                    None => self.back_off(id, brought, now, shared),
+                }
+            }
             LeaseEnd::Trouble { trouble, failure } => {
                 self.trouble(record, id, brought, trouble, failure, now, shared);
             }
@@ -556,6 +633,13 @@ impl Run {
         let others = self.transfer.busy(id);
         let first = record.found.is_none();
         match trouble {
+            FetchTrouble::Fatal | FetchTrouble::Changed if others > 0 => {
+                // One of many answers, perhaps of another machine behind the same name: those that run settle it.
+                if let Some(source) = self.transfer.source_mut(id) {
+                    source.limit_lanes(others);
+                    source.wait(now.monotonic, Duration::from_secs(1));
+                }
+            }
             FetchTrouble::Fatal | FetchTrouble::Changed => {
                 return self.close(record, After::Fail(failure), now, shared);
             }
@@ -569,6 +653,13 @@ impl Run {
                 // A limit to learn: those that run go on as they are.
                 if let Some(source) = self.transfer.source_mut(id) {
                     source.limit_lanes(others);
+                }
+            }
+            // It served this file before: perhaps it counts connections that have just ended.
+            FetchTrouble::Refused if !first => {
+                self.back_off(id, brought, now, shared);
+                if self.transfer.source(id).is_some_and(|source| source.failures() >= FIRST_TRIES) {
+                    return self.close(record, After::Fail(failure), now, shared);
                 }
             }
             FetchTrouble::Refused => {
@@ -634,8 +725,9 @@ impl Run {
         match &self.phase {
             Phase::Fetching => {
                 let length = record.found.as_ref().and_then(|found| found.identity.length);
-                if length.is_some_and(|length| self.map.bytes() >= length)
-                    && !self.transfer.has_leases()
+                if length.is_some_and(|length| {
+                    self.map.written().contains(ByteRange::from_len(0, length))
+                }) && !self.transfer.has_leases()
                 {
                     self.all_there(record, shared);
                 } else {
@@ -644,7 +736,10 @@ impl Run {
             }
             Phase::Asking => self.plan(record, now, shared),
             Phase::Saving { name }
-                if !self.persisting && !self.map.is_dirty() && !self.record_changed =>
+                if !self.persisting
+                    && !self.map.is_dirty()
+                    && !self.record_changed
+                    && self.syncing.is_none() =>
             {
                 shared.effects.push_back(Effect::Finish {
                     download: record.id,
@@ -819,7 +914,7 @@ impl Run {
             self.synced_at = at;
             self.bytes_at_sync = bytes;
             self.syncing = Some(self.map.written().clone());
-            shared.effects.push_back(Effect::Sync { download: record.id });
+            shared.effects.push_back(Effect::Sync { download: record.id, run: self.id });
         }
     }
 
@@ -834,7 +929,7 @@ impl Run {
             record: Box::new(record.clone()),
             clear_map: std::mem::take(&mut self.clear_map),
             chunks,
-            tell: true,
+            tell: Some(self.id),
         });
     }
 
@@ -844,14 +939,25 @@ impl Run {
         match after {
             After::Pause => record.life = Life::Paused,
             After::Queue => record.life = Life::Queued,
-            After::Fail(failure) => record.life = Life::Failed { failure },
+            After::Fail(failure) => {
+                if self.disk_failed {
+                    self.map.keep_synced();
+                }
+                record.life = Life::Failed { failure };
+            }
             After::StartOver => {
                 self.clear_map = true;
                 self.map = PieceMap::default();
                 self.persist(record, shared);
                 return Outcome::StartOver;
             }
-            After::Remove => return Outcome::Remove,
+            After::Remove => {
+                if let Some(found) = &record.found {
+                    let (dir, part_name) = (record.spec.dir.clone(), found.part_name.clone());
+                    shared.effects.push_back(Effect::DiscardPart { dir, part_name });
+                }
+                return Outcome::Remove;
+            }
         }
         self.persist(record, shared);
         Outcome::Ended

@@ -147,7 +147,8 @@ async fn serve(
         Request::Get { wanted } => {
             let (news, mut told) = mpsc::channel(MAX_WAITING_NEWS);
             let following = follow(&engine, &wanted, news);
-            let writing = async {
+            // Takes the news with it: when nobody reads any more, following ends too.
+            let writing = async move {
                 while let Some(news) = told.recv().await {
                     let mut line = serde_json::to_vec(&news)?;
                     line.push(b'\n');

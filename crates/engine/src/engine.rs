@@ -182,6 +182,7 @@ impl Engine {
             running: BTreeMap::new(),
             presenter: Presenter::default(),
             network,
+            asked_at: Duration::ZERO,
             clock: Clock::start(),
         };
         let (raise, raised) = watch::channel(0);

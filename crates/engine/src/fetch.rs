@@ -149,7 +149,10 @@ impl Fetch {
             };
             // Room first: what was taken off the lease must be written, or a stop here would lose it.
             let room = self.writer.room_for(bytes.len()).await;
-            let (offset, taken) = self.bound.take(bytes.len() as u64);
+            // What comes after the end that was agreed to is nobody's.
+            let agreed =
+                accepted_end.map_or(u64::MAX, |end| end.saturating_sub(self.bound.left().start()));
+            let (offset, taken) = self.bound.take(agreed.min(bytes.len() as u64));
             let taken = usize::try_from(taken).unwrap_or(usize::MAX);
             *dropped_bytes += (bytes.len() - taken) as u64;
             bytes.truncate(taken);

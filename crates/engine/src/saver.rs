@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use manyhands_core::{DownloadId, Failure, FailureCode, Input, MapChunk, PeerId};
+use manyhands_core::{DownloadId, Failure, FailureCode, Input, MapChunk, PeerId, RunId};
 use manyhands_store::{Op, OpenError, Opened, Store, StoreError};
 use tokio::sync::oneshot;
 
@@ -32,7 +32,7 @@ pub struct Saver(Sender<SaveOrder>);
 enum SaveOrder {
     Apply {
         ops: Vec<Op>,
-        tell: Option<DownloadId>,
+        tell: Option<(DownloadId, RunId)>,
     },
     LoadMap {
         download: DownloadId,
@@ -61,7 +61,7 @@ impl Saver {
     }
 
     /// Stores all of `ops` or none; `tell` hears of it once they survive the program's death.
-    pub fn apply(&self, ops: Vec<Op>, tell: Option<DownloadId>) {
+    pub fn apply(&self, ops: Vec<Op>, tell: Option<(DownloadId, RunId)>) {
         let _ = self.0.send(SaveOrder::Apply { ops, tell });
     }
 
@@ -154,7 +154,7 @@ impl SaverThread {
     }
 
     /// Stores the ops of several orders together and tells who wants to hear of it. `orders` counts the ops of each.
-    fn save(&mut self, mut ops: Vec<Op>, orders: &[(usize, Option<DownloadId>)]) {
+    fn save(&mut self, mut ops: Vec<Op>, orders: &[(usize, Option<(DownloadId, RunId)>)]) {
         let saved = self.write(&ops);
         if let (Err(SaveError::Refused(_)), [_, _, ..]) = (&saved, orders) {
             // The others must not suffer for the one that cannot be stored.
@@ -172,9 +172,9 @@ impl SaverThread {
             self.unsaved.append(&mut ops);
             self.unsaved = squeezed(std::mem::take(&mut self.unsaved));
         }
-        for download in orders.iter().filter_map(|(_, tell)| *tell) {
+        for (download, run) in orders.iter().filter_map(|(_, tell)| *tell) {
             self.facts.blocking_send(match &saved {
-                Ok(()) => Input::Persisted { download },
+                Ok(()) => Input::Persisted { download, run },
                 Err(error) => Input::PartFailed { download, failure: failure(&error.to_string()) },
             });
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use manyhands_core::{
     ByteRange, Core, CoreError, DownloadId, DownloadSpec, DownloadState, Effect, Failure,
-    FailureCode, Found, HelpOffer, Input, LeaseEnd, LeaseId, Now, PeerId, SourceId,
+    FailureCode, Found, HelpOffer, Input, LeaseEnd, LeaseId, Now, PeerId, RunId, SourceId,
 };
 use manyhands_origin::{FetchRequest, Origins};
 use manyhands_peer::PresenceNews;
@@ -30,6 +30,8 @@ use crate::writer::{Part, Writer, discard_part};
 const MAX_WAITING_FACTS: usize = 1024;
 /// Front ends are told of changes at most so often.
 const TELL_EVERY: Duration = Duration::from_millis(100);
+/// Peers are asked at most so often; who is asked again, and when, is the core's to say.
+const ASK_EVERY: Duration = Duration::from_secs(1);
 /// How long a shutdown waits for part files to be closed.
 const SHUTDOWN_WAIT: Duration = Duration::from_secs(5);
 
@@ -110,6 +112,8 @@ pub struct Shell {
     pub running: BTreeMap<LeaseId, Running>,
     pub presenter: Presenter,
     pub network: Option<Network>,
+    /// When peers were asked last.
+    pub asked_at: Duration,
     pub clock: Clock,
 }
 
@@ -195,10 +199,20 @@ impl Shell {
         let now = self.clock.now();
         self.presenter.sample(&self.core, now);
         if let Some(network) = &mut self.network {
-            network.tick_desk(now.monotonic);
-            network.policies.retain(|_, policy| policy.until.is_none_or(|at| at >= now.monotonic));
+            if network.tick_desk(now.monotonic) {
+                self.core.touch();
+            }
+            // Kept as long as the download lives: it also says whom the user has named.
+            let core = &self.core;
+            network
+                .policies
+                .retain(|id, _| !matches!(core.state(*id), Some(DownloadState::Completed) | None));
         }
         self.begin_asking(now);
+        if now.monotonic >= self.asked_at + ASK_EVERY {
+            self.asked_at = now.monotonic;
+            self.ask_around();
+        }
         let revision = self.core.revision();
         self.changes.send_if_modified(|told| std::mem::replace(told, revision) != revision);
     }
@@ -278,6 +292,9 @@ impl Shell {
         let Some(network) = &self.network else { return };
         let now = self.clock.now();
         for (id, policy) in network.policies.clone() {
+            if policy.until.is_some_and(|until| until < now.monotonic) {
+                continue;
+            }
             let Some(record) = self.core.record(id) else { continue };
             let wanted = network.online.iter().filter(|(peer, online)| {
                 policy.ask.may_ask(
@@ -407,14 +424,14 @@ impl Shell {
                 let mut ops = vec![Op::PutDownload(*record)];
                 ops.extend(clear_map.then_some(Op::ClearMap(download)));
                 ops.extend(chunks.into_iter().map(|chunk| Op::PutMapChunk(download, chunk)));
-                self.saver.apply(ops, tell.then_some(download));
+                self.saver.apply(ops, tell.map(|run| (download, run)));
             }
             Effect::Forget { download } => {
                 self.presenter.forget(download);
                 self.saver.apply(vec![Op::RemoveDownload(download)], None);
             }
             Effect::SaveOrder { order } => self.saver.apply(vec![Op::Order(order)], None),
-            Effect::Sync { download } => self.sync(download),
+            Effect::Sync { download, run } => self.sync(download, run),
             Effect::Digest { download, length } => self.digest(download, length),
             Effect::Finish { download, name, length } => self.finish(download, name, length),
             Effect::DiscardPart { dir, part_name } => {
@@ -494,9 +511,12 @@ impl Shell {
                     }
                     Err(failure) => (None, Input::PartFailed { download, failure }),
                 },
-                Ok(Reopened::Finished(path)) => {
-                    (None, Input::PartMissing { download, finished: Some(path) })
-                }
+                Ok(Reopened::Finished(path)) => match saver.load_map(download).await {
+                    Ok(chunks) => {
+                        (None, Input::PartMissing { download, finished: Some((path, chunks)) })
+                    }
+                    Err(failure) => (None, Input::PartFailed { download, failure }),
+                },
                 Ok(Reopened::Gone) => (None, Input::PartMissing { download, finished: None }),
                 Err(failure) => (None, Input::PartFailed { download, failure }),
             };
@@ -522,10 +542,13 @@ impl Shell {
         });
     }
 
-    fn sync(&self, download: DownloadId) {
-        self.with_part(download, move |part| {
-            part.file.sync_data().map_err(|error| disk_failure(&error, &part.path, "write to"))?;
-            Ok(Some(Input::Synced { download }))
+    fn sync(&self, download: DownloadId, run: RunId) {
+        self.with_part(download, move |part| match part.file.sync_data() {
+            Ok(()) => Ok(Some(Input::Synced { download, run })),
+            Err(error) => {
+                let failure = disk_failure(&error, &part.path, "write to");
+                Ok(Some(Input::SyncFailed { download, failure }))
+            }
         });
     }
 
@@ -539,8 +562,10 @@ impl Shell {
 
     fn finish(&self, download: DownloadId, name: String, length: u64) {
         self.with_part(download, move |part| {
-            let path = part::finish(&part.file, &part.path, &name, length)?;
-            Ok(Some(Input::Finished { download, path }))
+            Ok(Some(match part::finish(&part.file, &part.path, &name, length) {
+                Ok(path) => Input::Finished { download, path },
+                Err(failure) => Input::SyncFailed { download, failure },
+            }))
         });
     }
 

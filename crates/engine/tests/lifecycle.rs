@@ -145,17 +145,18 @@ async fn a_part_file_that_was_deleted_begins_anew_and_a_changed_one_is_left_alon
 }
 
 #[tokio::test]
-async fn a_finished_file_whose_record_was_lost_in_a_crash_is_found() {
+async fn a_file_of_the_right_name_and_size_is_not_taken_for_the_finished_one() {
     let mut world = World::new(slow()).await;
     let id = world.add().await;
     world.until(id, |row| row.bytes > 0).await;
     world.stop().await;
-    let part = world.dir().join("file.bin.part");
-    std::fs::write(&part, content(9, 0..BYTES)).unwrap();
-    std::fs::rename(&part, world.dir().join("file.bin")).unwrap();
+    std::fs::remove_file(world.dir().join("file.bin.part")).unwrap();
+    std::fs::write(world.dir().join("file.bin"), vec![0; BYTES as usize]).unwrap();
+    world.server.set(fast());
     world.start().await;
     let row = world.over(id).await;
-    world.assert_file(&row, 9, BYTES);
+    assert_eq!(row.name, "file (1).bin");
+    assert_eq!(std::fs::read(row.path.unwrap()).unwrap(), content(9, 0..BYTES));
 }
 
 #[tokio::test]

@@ -117,8 +117,8 @@ impl Http {
                 hosts.push(host.clone());
             }
             let mut response = self.get(request, &url, &host, true).await?;
-            // Some servers answer a range of an empty file like this, without saying that it is empty.
-            if response.status() == 416
+            // Some servers answer a range of an empty file with a bare 416, others a part of a file of unknown length.
+            if matches!(response.status().as_u16(), 206 | 416)
                 && request.asked == Asked::Everything
                 && accept(request.asked, None, &head(&response)).is_err()
             {

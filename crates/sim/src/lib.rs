@@ -184,10 +184,10 @@ impl Campus {
                     let part_name = format!("{name}.part");
                     self.handle(Input::PartCreated { download, name, part_name });
                 }
-                Effect::Persist { download, tell: true, .. } => {
-                    self.handle(Input::Persisted { download });
+                Effect::Persist { download, tell: Some(run), .. } => {
+                    self.handle(Input::Persisted { download, run });
                 }
-                Effect::Sync { download } => self.handle(Input::Synced { download }),
+                Effect::Sync { download, run } => self.handle(Input::Synced { download, run }),
                 Effect::Finish { download, name, .. } => {
                     self.handle(Input::Finished {
                         download,

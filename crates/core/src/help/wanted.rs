@@ -133,10 +133,8 @@ impl HelpWanted {
             // Caught lying, used up, stopped by its user: a no like any other, or worse.
             AskState::Ended { reason: HelpEnd::Mismatch } => return false,
             AskState::Declined { .. } | AskState::Expired => self.bounds.again_after_no,
-            AskState::Ended { reason: HelpEnd::Stopped | HelpEnd::Budget | HelpEnd::NoGain } => {
-                self.bounds.again_after_no
-            }
-            AskState::Ended { .. } => Duration::ZERO,
+            AskState::Ended { reason: HelpEnd::Completed | HelpEnd::Cancelled } => Duration::ZERO,
+            AskState::Ended { .. } => self.bounds.again_after_no,
             AskState::Lost => {
                 let doubled = 1_u32 << wanted.losses.saturating_sub(1).min(16);
                 let pause = self.bounds.again_after_loss.saturating_mul(doubled);
@@ -227,6 +225,14 @@ impl HelpWanted {
 
     /// Ends what is running; leaves alone what is over.
     fn over(&mut self, peer: PeerId, state: AskState, now: Duration) {
+        if let Some(AskState::Accepted { .. }) = self.state(peer) {
+            // Whoever is lost may still be there, and must not hold a session open for nobody.
+            let reason = match state {
+                AskState::Ended { reason } => reason,
+                _ => HelpEnd::Lost,
+            };
+            self.effects.push_back(WantedEffect::End { peer, reason });
+        }
         if matches!(self.state(peer), Some(AskState::Asked | AskState::Accepted { .. })) {
             self.set(peer, state, now);
         }

@@ -29,7 +29,9 @@ impl AddressGuard for LiveGuard {
         if let Some((_, guard)) = current.as_ref().filter(|(made, _)| made.elapsed() < FRESH) {
             return guard.allow(address);
         }
-        let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+        let Ok(interfaces) = if_addrs::get_if_addrs() else {
+            return Err(Refused { address, why: "this machine's own addresses are not known" });
+        };
         let guard = HelperGuard {
             allow_private: self.allow_private,
             own_addresses: interfaces.iter().map(if_addrs::Interface::ip).collect(),

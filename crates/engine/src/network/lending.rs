@@ -65,13 +65,15 @@ impl Network {
         self.carry_out_desk(now);
     }
 
-    /// Lets time pass: prompts expire, budgets are used up.
-    pub fn tick_desk(&mut self, now: Duration) {
+    /// Lets time pass: prompts expire, budgets are used up. Whether there is anything to show that changes with time.
+    pub fn tick_desk(&mut self, now: Duration) -> bool {
+        let shown = !self.waiting.is_empty();
         for lent in self.server.lent() {
             self.desk.handle(DeskInput::Sent { id: lent.id, total_bytes: lent.sent_bytes }, now);
         }
         self.desk.handle(DeskInput::Tick, now);
         self.carry_out_desk(now);
+        shown
     }
 
     /// The user's word about a request; the peer that it came from, if it was still open.

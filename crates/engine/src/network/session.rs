@@ -136,6 +136,7 @@ impl Session {
         let peer = self.remote.id();
         let (mut revision, mut failed) = (None, 0);
         loop {
+            let asked = tokio::time::Instant::now();
             let polled = tokio::select! {
                 () = self.stop.cancelled() => return,
                 polled = self.remote.poll(self.id, Some(revision.unwrap_or(0)), POLL_S) => polled,
@@ -150,7 +151,12 @@ impl Session {
                 }
                 Ok(state) => {
                     failed = 0;
-                    revision = Some(state.revision);
+                    if revision.replace(state.revision) == Some(state.revision)
+                        && asked.elapsed() < POLL_PAUSE
+                    {
+                        // An answer that says nothing new, at once: not faster than this.
+                        tokio::time::sleep(POLL_PAUSE).await;
+                    }
                 }
                 Err(error) => {
                     failed += 1;
