@@ -32,15 +32,15 @@ test('you keep your colour, the helpers share the others', () => {
 });
 
 test('the scale of the graph is a round number above everything', () => {
-  expect([0, 3, 41.8e6, 5e6, 9.9e6].map(roundUp)).toEqual([1, 4, 5e7, 5e6, 1e7]);
+  expect([0, 3, 41.8e6, 5e6, 9.9e6].map(roundUp)).toEqual([1, 3, 5e7, 5e6, 1e7]);
 });
 
 test('sources are stacked, the newest second at the right edge', () => {
-  const drawing = graph([{ bytesPerS: [10, 0] }, { bytesPerS: [10, 10] }], 2, 29, 100);
-  expect(drawing.max).toBe(40);
+  const drawing = graph([{ bytesPerS: [20, 0] }, { bytesPerS: [20, 20] }], 2, 29, 100);
+  expect(drawing.max).toBe(50);
   expect(drawing.spanS).toBe(30);
-  expect(drawing.areas).toEqual(['M28 75L29 75L29 100L28 100Z', 'M28 75L29 50L29 75L28 75Z']);
-  expect(drawing.outline).toBe('M28 75L29 50');
+  expect(drawing.areas).toEqual(['M28 60L29 60L29 100L28 100Z', 'M28 60L29 20L29 60L28 60Z']);
+  expect(drawing.outline).toBe('M28 60L29 20');
 });
 
 test('the span of the graph grows with what there is to show', () => {

@@ -18,11 +18,11 @@ export interface Graph {
   marks: { share: number; bytesPerS: number }[];
 }
 
-/** The next number of 1, 2, 4, 5, 8 or 10 times a power of ten, so that half of it is round too. */
+/** The next number of 1, 2, 3, 4, 5, 6, 8 or 10 times a power of ten: half of it is short to write, too. */
 export function roundUp(value: number): number {
   if (value <= 0) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  return ([1, 2, 4, 5, 8, 10].find((step) => step * power >= value) ?? 10) * power;
+  return ([1, 2, 3, 4, 5, 6, 8, 10].find((step) => step * power >= value) ?? 10) * power;
 }
 
 export function graph(
