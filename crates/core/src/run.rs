@@ -1,5 +1,9 @@
 //! One download while it runs: from opening its part file to putting the finished file in its place.
 
+mod end;
+mod helpers;
+mod trouble;
+
 use std::time::Duration;
 
 use url::Url;
@@ -23,12 +27,6 @@ const SAVE_AT_MOST_EVERY: Duration = Duration::from_millis(20);
 /// Data is synced to the disk at the latest after so long or so many bytes.
 const SYNC_EVERY: Duration = Duration::from_secs(2);
 const SYNC_EVERY_BYTES: u64 = 64 << 20;
-/// A busy server that names no pause gets this one.
-const BUSY_PAUSE: Duration = Duration::from_secs(5);
-/// Before the first answer: so many failures are too many.
-const FIRST_TRIES: u32 = 3;
-/// After it: so long without a byte.
-const PATIENCE: Duration = Duration::from_secs(600);
 /// JSON numbers are exact up to here.
 const LONGEST_FILE: u64 = (1 << 53) - 1;
 
@@ -614,108 +612,6 @@ impl Run {
         }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the fields of one input")]
-    fn trouble(
-        &mut self,
-        record: &mut DownloadRecord,
-        id: SourceId,
-        brought: bool,
-        trouble: FetchTrouble,
-        failure: Failure,
-        now: Now,
-        shared: &mut Shared,
-    ) {
-        if let Some(peer) =
-            record.sources.iter().find(|source| source.id == id).and_then(|source| source.peer)
-        {
-            return self.helper_trouble(peer, id, brought, trouble, now, shared);
-        }
-        let others = self.transfer.busy(id);
-        let first = record.found.is_none();
-        match trouble {
-            FetchTrouble::Fatal | FetchTrouble::Changed if others > 0 => {
-                // One of many answers, perhaps of another machine behind the same name: those that run settle it.
-                if let Some(source) = self.transfer.source_mut(id) {
-                    source.limit_lanes(others);
-                    source.wait(now.monotonic, Duration::from_secs(1));
-                }
-            }
-            FetchTrouble::Fatal | FetchTrouble::Changed => {
-                return self.close(record, After::Fail(failure), now, shared);
-            }
-            FetchTrouble::WholeOnly => {
-                if let Some(found) = &mut record.found {
-                    found.ranges = false;
-                }
-                return self.close(record, After::StartOver, now, shared);
-            }
-            FetchTrouble::Busy { wait: None } | FetchTrouble::Refused if others > 0 => {
-                // A limit to learn: those that run go on as they are.
-                if let Some(source) = self.transfer.source_mut(id) {
-                    source.limit_lanes(others);
-                }
-            }
-            // It served this file before: perhaps it counts connections that have just ended.
-            FetchTrouble::Refused if !first => {
-                self.back_off(id, brought, now, shared);
-                if self.transfer.source(id).is_some_and(|source| source.failures() >= FIRST_TRIES) {
-                    return self.close(record, After::Fail(failure), now, shared);
-                }
-            }
-            FetchTrouble::Refused => {
-                return self.close(record, After::Fail(failure), now, shared);
-            }
-            FetchTrouble::Busy { wait } => {
-                if let Some(source) = self.transfer.source_mut(id) {
-                    if others > 0 {
-                        source.limit_lanes(others);
-                    }
-                    source.wait(now.monotonic, wait.unwrap_or(BUSY_PAUSE));
-                }
-            }
-            FetchTrouble::After(pause) => {
-                if let Some(source) = self.transfer.source_mut(id) {
-                    source.wait(now.monotonic, pause);
-                }
-            }
-            FetchTrouble::Again => self.back_off(id, brought, now, shared),
-        }
-        let failures = self.transfer.source(id).map_or(0, Source::failures);
-        let silent = now.monotonic.saturating_sub(self.last_byte);
-        if (first && failures >= FIRST_TRIES) || silent >= PATIENCE {
-            return self.close(record, After::Fail(failure), now, shared);
-        }
-        self.wait_shown = Some(failure);
-        if self.transfer.is_whole() {
-            self.begin_stream_again(record, first, now, shared);
-        }
-    }
-
-    /// A whole stream broke off: nothing of it can be continued.
-    fn begin_stream_again(
-        &mut self,
-        record: &DownloadRecord,
-        first: bool,
-        now: Now,
-        shared: &mut Shared,
-    ) {
-        let source = self.transfer.source(SourceId::ORIGIN).cloned();
-        self.map = PieceMap::default();
-        self.clear_map = true;
-        self.transfer = Transfer::whole(None);
-        self.transfer
-            .add_source(SourceId::ORIGIN, source.unwrap_or_else(|| Source::new(1, now.monotonic)));
-        self.phase = if first { Phase::Asking } else { Phase::Fetching };
-        self.plan(record, now, shared);
-    }
-
-    fn back_off(&mut self, id: SourceId, brought: bool, now: Now, shared: &mut Shared) {
-        let jitter = shared.jitter();
-        if let Some(source) = self.transfer.source_mut(id) {
-            source.back_off(now.monotonic, brought, jitter);
-        }
-    }
-
     /// What follows from the state as it is now.
     fn go_on(&mut self, record: &mut DownloadRecord, now: Now, shared: &mut Shared) {
         if self.phase == Phase::Fetching && !self.transfer.is_whole() && self.final_url.is_some() {
@@ -763,94 +659,6 @@ impl Run {
             let name = record.found.as_ref().map(|found| found.name.clone()).unwrap_or_default();
             self.phase = Phase::Saving { name };
             self.record_changed = true;
-        }
-    }
-
-    /// Carries out what was decided about helpers; one that has accepted is one more source.
-    fn obey_helping(&mut self, record: &mut DownloadRecord, now: Now, shared: &mut Shared) {
-        while let Some(effect) = self.helping.poll_effect() {
-            match effect {
-                WantedEffect::Ask { peer } => {
-                    let (Some(found), Some(final_url)) = (&record.found, &self.final_url) else {
-                        continue;
-                    };
-                    let what = HelpOffer {
-                        url: record.spec.url.clone(),
-                        final_url: final_url.clone(),
-                        file_name: found.name.clone(),
-                        identity: found.identity.clone(),
-                    };
-                    shared.effects.push_back(Effect::AskHelp {
-                        download: record.id,
-                        peer,
-                        what: Box::new(what),
-                    });
-                }
-                WantedEffect::Withdraw { peer } => {
-                    shared.effects.push_back(Effect::WithdrawHelp { download: record.id, peer });
-                }
-                WantedEffect::End { peer, reason } => {
-                    let source = record.sources.iter().find(|source| source.peer == Some(peer));
-                    let received_bytes = source.map_or(0, |source| source.received_bytes);
-                    let used_bytes = source.map_or(0, |source| self.map.bytes_of(source.id));
-                    shared.effects.push_back(Effect::EndHelp {
-                        download: record.id,
-                        peer,
-                        reason,
-                        received_bytes,
-                        used_bytes,
-                    });
-                }
-                WantedEffect::Changed { peer, state: AskState::Accepted { .. } } => {
-                    let id = source_of_peer(record, peer, self.helping.name(peer));
-                    self.transfer.add_source(id, Source::new(HELPER_LANES, now.monotonic));
-                }
-                WantedEffect::Changed { peer, .. } => {
-                    let source = record.sources.iter().find(|source| source.peer == Some(peer));
-                    for order in source
-                        .map(|source| self.transfer.remove_source(source.id))
-                        .unwrap_or_default()
-                    {
-                        self.carry_out(record, order, shared);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Something went wrong with a helper: the download goes on without it at worst.
-    fn helper_trouble(
-        &mut self,
-        peer: PeerId,
-        id: SourceId,
-        brought: bool,
-        trouble: FetchTrouble,
-        now: Now,
-        shared: &mut Shared,
-    ) {
-        let end = |reason| WantedInput::End { peer, reason };
-        match trouble {
-            FetchTrouble::Again => {
-                self.back_off(id, brought, now, shared);
-                if self.transfer.source(id).is_some_and(|source| source.failures() >= HELPER_TRIES)
-                {
-                    self.helping.handle(WantedInput::PeerLost { peer }, now.monotonic);
-                }
-            }
-            FetchTrouble::After(pause) | FetchTrouble::Busy { wait: Some(pause) } => {
-                if let Some(source) = self.transfer.source_mut(id) {
-                    source.wait(now.monotonic, pause);
-                }
-            }
-            FetchTrouble::Busy { wait: None } => {
-                if let Some(source) = self.transfer.source_mut(id) {
-                    source.wait(now.monotonic, BUSY_PAUSE);
-                }
-            }
-            FetchTrouble::Refused | FetchTrouble::WholeOnly | FetchTrouble::Fatal => {
-                self.helping.handle(end(HelpEnd::Other), now.monotonic);
-            }
-            FetchTrouble::Changed => self.helping.handle(end(HelpEnd::Mismatch), now.monotonic),
         }
     }
 
@@ -932,107 +740,6 @@ impl Run {
             tell: Some(self.id),
         });
     }
-
-    fn closed(&mut self, record: &mut DownloadRecord, now: Now, shared: &mut Shared) -> Outcome {
-        let Phase::Closing(after) = self.phase.clone() else { return Outcome::Running };
-        record.active_ms += self.running_for(now.monotonic).as_millis() as u64;
-        match after {
-            After::Pause => record.life = Life::Paused,
-            After::Queue => record.life = Life::Queued,
-            After::Fail(failure) => {
-                if self.disk_failed {
-                    self.map.keep_synced();
-                }
-                record.life = Life::Failed { failure };
-            }
-            After::StartOver => {
-                self.clear_map = true;
-                self.map = PieceMap::default();
-                self.persist(record, shared);
-                return Outcome::StartOver;
-            }
-            After::Remove => {
-                if let Some(found) = &record.found {
-                    let (dir, part_name) = (record.spec.dir.clone(), found.part_name.clone());
-                    shared.effects.push_back(Effect::DiscardPart { dir, part_name });
-                }
-                return Outcome::Remove;
-            }
-        }
-        self.persist(record, shared);
-        Outcome::Ended
-    }
-
-    fn finished(
-        &mut self,
-        record: &mut DownloadRecord,
-        path: std::path::PathBuf,
-        now: Now,
-        shared: &mut Shared,
-    ) -> Outcome {
-        if self.phase != Phase::Finishing {
-            return Outcome::Running;
-        }
-        record.active_ms += self.running_for(now.monotonic).as_millis() as u64;
-        let wrong =
-            self.digest.filter(|digest| record.spec.sha256.is_some_and(|wanted| wanted != *digest));
-        record.life = match wrong {
-            Some(digest) => {
-                let message = format!(
-                    "The file does not have the SHA-256 that was given: it has {digest}. It is kept as {}.",
-                    path.display()
-                );
-                Life::Failed { failure: Failure::new(FailureCode::WrongDigest, message) }
-            }
-            None => Life::Completed {
-                bytes: record
-                    .found
-                    .as_ref()
-                    .and_then(|found| found.identity.length)
-                    .unwrap_or_default(),
-                path,
-                sha256: self.digest,
-                verification: verification(record, self.digest),
-                at_unix_ms: now.unix_ms,
-            },
-        };
-        if wrong.is_some() {
-            record.found = None;
-        }
-        let reason = if wrong.is_some() { HelpEnd::Other } else { HelpEnd::Completed };
-        self.helping.end_all(reason, now.monotonic);
-        self.obey_helping(record, now, shared);
-        self.map = PieceMap::default();
-        self.clear_map = true;
-        self.persist(record, shared);
-        Outcome::Ended
-    }
-}
-
-/// On which rung a file stands that came over the requester's own lines only.
-fn verification(record: &DownloadRecord, digest: Option<Sha256Digest>) -> Verification {
-    let validator = record.found.as_ref().map(|found| &found.identity.validator);
-    let has_validator =
-        validator.is_some_and(|v| v.etag.is_some() || v.last_modified_unix_s.is_some());
-    let helped =
-        record.sources.iter().any(|source| source.peer.is_some() && source.received_bytes > 0);
-    match (digest, record.spec.url.scheme()) {
-        (Some(digest), _) if record.spec.sha256 == Some(digest) => Verification::Verified,
-        (_, "https") if !helped => Verification::FromServer,
-        _ if has_validator => Verification::Consistent,
-        _ => Verification::Unchecked,
-    }
-}
-
-/// The place of a helper among the sources; the one that it had before, where it has helped already.
-fn source_of_peer(record: &mut DownloadRecord, peer: PeerId, name: String) -> SourceId {
-    if let Some(source) = record.sources.iter_mut().find(|source| source.peer == Some(peer)) {
-        source.name = name;
-        return source.id;
-    }
-    let id = SourceId(record.sources.iter().map(|source| source.id.0 + 1).max().unwrap_or(1));
-    record.sources.push(SourceRecord { id, peer: Some(peer), name, received_bytes: 0 });
-    id
 }
 
 /// The length of the file, once it is known.

@@ -1,0 +1,100 @@
+//! How a run ends: its part file is closed, or the finished file is in its place.
+
+use super::*;
+
+impl Run {
+    pub(super) fn closed(
+        &mut self,
+        record: &mut DownloadRecord,
+        now: Now,
+        shared: &mut Shared,
+    ) -> Outcome {
+        let Phase::Closing(after) = self.phase.clone() else { return Outcome::Running };
+        record.active_ms += self.running_for(now.monotonic).as_millis() as u64;
+        match after {
+            After::Pause => record.life = Life::Paused,
+            After::Queue => record.life = Life::Queued,
+            After::Fail(failure) => {
+                if self.disk_failed {
+                    self.map.keep_synced();
+                }
+                record.life = Life::Failed { failure };
+            }
+            After::StartOver => {
+                self.clear_map = true;
+                self.map = PieceMap::default();
+                self.persist(record, shared);
+                return Outcome::StartOver;
+            }
+            After::Remove => {
+                if let Some(found) = &record.found {
+                    let (dir, part_name) = (record.spec.dir.clone(), found.part_name.clone());
+                    shared.effects.push_back(Effect::DiscardPart { dir, part_name });
+                }
+                return Outcome::Remove;
+            }
+        }
+        self.persist(record, shared);
+        Outcome::Ended
+    }
+
+    pub(super) fn finished(
+        &mut self,
+        record: &mut DownloadRecord,
+        path: std::path::PathBuf,
+        now: Now,
+        shared: &mut Shared,
+    ) -> Outcome {
+        if self.phase != Phase::Finishing {
+            return Outcome::Running;
+        }
+        record.active_ms += self.running_for(now.monotonic).as_millis() as u64;
+        let wrong =
+            self.digest.filter(|digest| record.spec.sha256.is_some_and(|wanted| wanted != *digest));
+        record.life = match wrong {
+            Some(digest) => {
+                let message = format!(
+                    "The file does not have the SHA-256 that was given: it has {digest}. It is kept as {}.",
+                    path.display()
+                );
+                Life::Failed { failure: Failure::new(FailureCode::WrongDigest, message) }
+            }
+            None => Life::Completed {
+                bytes: record
+                    .found
+                    .as_ref()
+                    .and_then(|found| found.identity.length)
+                    .unwrap_or_default(),
+                path,
+                sha256: self.digest,
+                verification: verification(record, self.digest),
+                at_unix_ms: now.unix_ms,
+            },
+        };
+        if wrong.is_some() {
+            record.found = None;
+        }
+        let reason = if wrong.is_some() { HelpEnd::Other } else { HelpEnd::Completed };
+        self.helping.end_all(reason, now.monotonic);
+        self.obey_helping(record, now, shared);
+        self.map = PieceMap::default();
+        self.clear_map = true;
+        self.persist(record, shared);
+        Outcome::Ended
+    }
+}
+
+/// On which rung a file stands that came over the requester's own lines only.
+fn verification(record: &DownloadRecord, digest: Option<Sha256Digest>) -> Verification {
+    let validator = record.found.as_ref().map(|found| &found.identity.validator);
+    let has_validator =
+        validator.is_some_and(|v| v.etag.is_some() || v.last_modified_unix_s.is_some());
+    let helped =
+        record.sources.iter().any(|source| source.peer.is_some() && source.received_bytes > 0);
+    match (digest, record.spec.url.scheme()) {
+        (Some(digest), _) if record.spec.sha256 == Some(digest) => Verification::Verified,
+        (_, "https") if !helped => Verification::FromServer,
+        _ if has_validator => Verification::Consistent,
+        _ => Verification::Unchecked,
+    }
+}
