@@ -31,7 +31,7 @@ pub fn run(data_dir: PathBuf) -> anyhow::Result<ExitCode> {
         network: None,
     }));
     if let Err(OpenError::InUse { .. }) = &opened
-        && tauri::async_runtime::block_on(Remote::of(&data_dir).raise()).is_ok()
+        && let Ok(true) = tauri::async_runtime::block_on(Remote::of(&data_dir).raise())
     {
         eprintln!("manyhands: it is running already; its window is shown");
         return Ok(ExitCode::SUCCESS);

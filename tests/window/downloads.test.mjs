@@ -4,12 +4,12 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, afterEach, beforeEach, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { App } from './lib/app.mjs';
 import { digestOf, serve } from './lib/origin.mjs';
-import { start, stopAll, until } from './lib/screen.mjs';
+import { start, stopAll, tool, until } from './lib/screen.mjs';
 
 const MIB = 1024 * 1024;
 /** A download that a test waits for to its end. */
@@ -160,7 +160,12 @@ test('removing an unfinished download asks first, and takes its bytes away', asy
 test('a finished file is shown in its folder', async () => {
   await app.add(await serve('notes & more.txt', { bytes: 1000 }), { dir: folder });
   await app.rowIs('notes & more.txt', 'completed');
-  const monitor = start('dbus-monitor', ['interface=org.freedesktop.FileManager1'], process.env, 'pipe');
+  const monitor = start(
+    'dbus-monitor',
+    ['interface=org.freedesktop.FileManager1'],
+    process.env,
+    'pipe',
+  );
   let heard = '';
   monitor.stdout.on('data', (bytes) => (heard += bytes));
   await until(() => heard.includes('NameAcquired'), FINISH_MS, 'the monitor to listen');
@@ -176,4 +181,35 @@ test('a second start shows the window that is there', async () => {
   });
   assert.equal(second.status, 0);
   assert.match(second.stderr, /running already/);
+});
+
+test('a profile that the command line works on is told, on the screen too', async () => {
+  const link = await serve('slow.bin', { bytes: 64 * MIB, rate: MIB / 8 });
+  const other = join(profile, '../other');
+  const cli = join(dirname(process.env.MANYHANDS_BIN), 'manyhands-cli');
+  start(cli, ['--data-dir', other, 'get', link, '--dir', folder, '--json'], process.env, 'ignore');
+  await until(() => existsSync(join(other, 'control.sock')), FINISH_MS, 'the command line to work');
+
+  const second = start(process.env.MANYHANDS_BIN, ['--data-dir', other], process.env);
+  const dialog = () =>
+    tool(
+      process.env,
+      'xdotool',
+      'search',
+      '--pid',
+      String(second.pid),
+      '--onlyvisible',
+      '--name',
+      '',
+    );
+  await until(() => dialog().trim() !== '', FINISH_MS, 'a dialog to be seen');
+  await until(
+    () => {
+      app.keys('Return');
+      return second.exitCode !== null;
+    },
+    FINISH_MS,
+    'the program to end',
+  );
+  assert.equal(second.exitCode, 1);
 });

@@ -86,7 +86,7 @@ pub(crate) fn answers(data_dir: &Path) -> bool {
 pub(crate) fn listen(
     data_dir: &Path,
     engine: WeakEngine,
-    raised: watch::Sender<u64>,
+    raised: Arc<watch::Sender<u64>>,
 ) -> Result<Listening, OpenError> {
     let path = socket_path(data_dir);
     let _ = std::fs::remove_file(&path);
@@ -95,7 +95,6 @@ pub(crate) fn listen(
         data_dir: data_dir.to_owned(),
         cause: format!("its socket cannot be made: {error}"),
     })?;
-    let raised = Arc::new(raised);
     let task = tokio::spawn(async move {
         // Connections end with the instance: each holds the engine only while it works.
         let mut open = tokio::task::JoinSet::new();
@@ -142,7 +141,7 @@ async fn serve(
         }
         Request::Raise => {
             raised.send_modify(|times| *times += 1);
-            write.write_all(b"{}\n").await
+            answer(&mut write, &(raised.receiver_count() > 0)).await
         }
         Request::Get { wanted } => {
             let (news, mut told) = mpsc::channel(MAX_WAITING_NEWS);
@@ -243,14 +242,12 @@ impl Remote {
         Ok(serde_json::from_str(&answer).map_err(std::io::Error::from)?)
     }
 
-    /// Asks it to show its window.
+    /// Asks it to show its window. `false`: it has none, as the command line.
     ///
     /// # Errors
     /// It is not there.
-    pub async fn raise(&self) -> Result<(), ControlError> {
-        let mut answer = String::new();
-        self.ask(&Request::Raise).await?.read_line(&mut answer).await?;
-        Ok(())
+    pub async fn raise(&self) -> Result<bool, ControlError> {
+        self.ask_once(&Request::Raise).await
     }
 
     async fn ask(

@@ -75,7 +75,8 @@ struct Seen {
     changes: watch::Receiver<u64>,
     download_dir: PathBuf,
     recovered: Option<String>,
-    raised: watch::Receiver<u64>,
+    /// Whoever listens has a window.
+    raised: Arc<watch::Sender<u64>>,
     device: Option<Device>,
     /// Closed once the profile is free again.
     ended: watch::Receiver<()>,
@@ -185,18 +186,18 @@ impl Engine {
             asked_at: Duration::ZERO,
             clock: Clock::start(),
         };
-        let (raise, raised) = watch::channel(0);
+        let raised = Arc::new(watch::Sender::new(0));
         let (running, ended) = watch::channel(());
         let seen = Seen {
             changes: seen_changes,
             download_dir: settings.download_dir.unwrap_or_else(system_download_dir),
             recovered,
-            raised,
+            raised: Arc::clone(&raised),
             device,
             ended,
         };
         let engine = Self { commands, seen: Arc::new(seen) };
-        let listening = control::listen(&data_dir, engine.downgrade(), raise)?;
+        let listening = control::listen(&data_dir, engine.downgrade(), raised)?;
         tokio::spawn(async move {
             shell.run(received_facts, received_commands).await;
             drop(listening);
@@ -364,7 +365,7 @@ impl Engine {
     /// Changes when a second start of the desktop program wants the window to be shown.
     #[must_use]
     pub fn raised(&self) -> watch::Receiver<u64> {
-        self.seen.raised.clone()
+        self.seen.raised.subscribe()
     }
 
     /// Whether it was shut down: nothing is answered any more.

@@ -179,8 +179,9 @@ async fn a_second_instance_is_refused_and_can_hand_its_work_over() {
     followed.unwrap();
     assert!(last.unwrap().is_last());
     assert_eq!(world.names(), ["file.bin"]);
+    assert!(!remote.raise().await.unwrap(), "nobody has a window");
     let mut raised = world.engine().raised();
-    remote.raise().await.unwrap();
+    assert!(remote.raise().await.unwrap());
     raised.changed().await.unwrap();
 }
 

@@ -8,7 +8,7 @@ const SERVER = join(dirname(process.env.MANYHANDS_BIN ?? ''), 'manyhands-faultse
 /** Serves a file. @returns its link */
 export function serve(name, options) {
   const parameters = Object.entries(options).flatMap(([key, value]) => [`--${key}`, String(value)]);
-  return firstLine(SERVER, ['--path', `/${name}`, ...parameters]);
+  return firstLine(SERVER, ['--path', `/${encodeURI(name)}`, ...parameters]);
 }
 
 /** The SHA-256 of the file behind a link, fetched whole by this process. */
