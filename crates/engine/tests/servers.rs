@@ -98,9 +98,13 @@ async fn answers_of_other_bytes_than_asked_never_get_into_the_file() {
 
 #[tokio::test]
 async fn shorter_and_longer_answers_are_taken_for_what_they_are_worth() {
-    for ranges in
-        [Ranges::AtMost(300_000), Ranges::Shorter(100), Ranges::Longer(50), Ranges::PastEnd(50)]
-    {
+    for ranges in [
+        Ranges::AtMost(300_000),
+        Ranges::Shorter(100),
+        Ranges::Longer(50),
+        Ranges::UnknownTotal,
+        Ranges::PastEnd(50),
+    ] {
         completes(Behaviour { ranges, ..good() }).await;
     }
 }

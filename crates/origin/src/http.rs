@@ -117,8 +117,10 @@ impl Http {
                 hosts.push(host.clone());
             }
             let mut response = self.get(request, &url, &host, true).await?;
-            // Some servers answer a range of an empty file with a bare 416, others a part of a file of unknown length.
-            if matches!(response.status().as_u16(), 206 | 416)
+            // Some servers answer a range of an empty file with a bare 416, others send a part of a file without saying how long it is.
+            let no_total = text(response.headers(), header::CONTENT_RANGE)
+                .is_some_and(|range| range.trim_end().ends_with("/*"));
+            if (response.status() == 416 || response.status() == 206 && no_total)
                 && request.asked == Asked::Everything
                 && accept(request.asked, None, &head(&response)).is_err()
             {

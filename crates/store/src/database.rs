@@ -9,6 +9,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::files;
 
@@ -22,6 +23,10 @@ const CACHE_BYTES: u64 = 16 << 20;
 /// Nothing relies on it, and the file of a busy profile gets no larger without; the default of 500
 /// ms would wake an idle disk twice a second.
 const HOUSEKEEPING_MS: u64 = 10_000;
+/// How long a database that is being closed is waited for …
+const CLOSING: Duration = Duration::from_secs(1);
+/// … and how often it is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// What to write: key → value, `None` removes.
 pub type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
@@ -60,7 +65,7 @@ impl Database {
     /// Opens or makes the database in `dir`.
     pub fn open(dir: &Path) -> Result<Self, Fault> {
         files::make_private_dir(dir).map_err(Fault::from)?;
-        refuse_if_locked(&dir.join("db"))?;
+        wait_until_free(&dir.join("db"))?;
         remove_unfinished_snapshots(dir)?;
         let sled = guard(|| {
             sled::Config::new()
@@ -146,6 +151,17 @@ impl Drop for Database {
 }
 
 /// A lock held elsewhere must not pass for damage, and sled reports it as an error like any other.
+/// A store that this process has just closed may hold its file for a moment longer: sled ends on threads of its own.
+fn wait_until_free(file: &Path) -> Result<(), Fault> {
+    let until = Instant::now() + CLOSING;
+    loop {
+        match refuse_if_locked(file) {
+            Err(Fault::InUse) if Instant::now() < until => std::thread::sleep(LOOK_AGAIN),
+            other => return other,
+        }
+    }
+}
+
 fn refuse_if_locked(file: &Path) -> Result<(), Fault> {
     let file = match File::open(file) {
         Ok(file) => file,
