@@ -35,10 +35,13 @@ pub struct Source {
 #[derive(Clone, Copy, Debug)]
 enum Growth {
     /// Measures since `since`, when `bytes` had come; `before` is the step below with its throughput.
+    /// `doubted`: one trial has found that it does not pay; a second one decides, since a hiccup looks
+    /// the same.
     Trial {
         since: Duration,
         bytes: u64,
         before: Option<(u8, f64)>,
+        doubted: bool,
     },
     Settled,
 }
@@ -49,7 +52,7 @@ impl Source {
         Self {
             lanes: 1,
             max_lanes: max_lanes.max(1),
-            growth: Growth::Trial { since: now + WARM_UP, bytes: 0, before: None },
+            growth: Growth::Trial { since: now + WARM_UP, bytes: 0, before: None, doubted: false },
             meter: Meter::default(),
             latency: DEFAULT_LATENCY,
             failures: 0,
@@ -115,37 +118,43 @@ impl Source {
 
     /// Tries more connections while they pay. `busy` are those at work, `left` the bytes that nobody has brought yet.
     pub fn grow(&mut self, now: Duration, busy: u8, left: u64) {
-        let Growth::Trial { since, bytes, before } = self.growth else { return };
+        let Growth::Trial { since, bytes, before, doubted } = self.growth else { return };
         if self.lanes >= self.max_lanes && before.is_none() {
             self.growth = Growth::Settled;
             return;
         }
         if now < since + TRIAL {
             if now <= since {
-                self.growth = Growth::Trial { since, bytes: self.meter.total(), before };
+                self.growth = Growth::Trial { since, bytes: self.meter.total(), before, doubted };
             }
             return;
         }
-        let again = |lanes_before| Growth::Trial {
+        let again = |before, doubted| Growth::Trial {
             since: now + WARM_UP,
             bytes: self.meter.total(),
-            before: lanes_before,
+            before,
+            doubted,
         };
         if busy < self.lanes {
             // Not all of them had work: nothing to learn from this.
-            self.growth = again(before);
+            self.growth = again(before, doubted);
             return;
         }
         let rate = (self.meter.total() - bytes) as f64 / (now - since).as_secs_f64();
         match before {
+            Some((_, slower)) if rate < slower * PAYS && !doubted => {
+                self.growth = again(before, true);
+            }
             Some((lanes, slower)) if rate < slower * PAYS => {
                 self.lanes = lanes;
                 self.growth = Growth::Settled;
             }
             _ if self.lanes >= self.max_lanes => self.growth = Growth::Settled,
-            _ if (left as f64) < rate * WORTH_GROWING.as_secs_f64() => self.growth = again(before),
+            _ if (left as f64) < rate * WORTH_GROWING.as_secs_f64() => {
+                self.growth = again(before, doubted);
+            }
             _ => {
-                self.growth = again(Some((self.lanes, rate)));
+                self.growth = again(Some((self.lanes, rate)), false);
                 self.lanes = self.lanes.saturating_mul(2).min(self.max_lanes);
             }
         }
