@@ -14,12 +14,14 @@ const running = [];
  * @returns the environment of programs that are to be shown on it
  */
 export async function startScreen() {
+  // Without -noreset the server begins anew when its first short-lived client goes, and refuses the next one meanwhile.
   const display = await firstLine('Xvfb', [
     '-displayfd',
     '1',
     '-screen',
     '0',
     SIZE,
+    '-noreset',
     '-nolisten',
     'tcp',
   ]);
