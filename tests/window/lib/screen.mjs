@@ -26,7 +26,7 @@ export async function startScreen() {
     'tcp',
   ]);
   const env = { ...process.env, DISPLAY: `:${display}`, GDK_BACKEND: 'x11', NO_AT_BRIDGE: '1' };
-  // The tests are about these two; nobody's own settings shall change what they see.
+  // Language and looks are those of the test, not of whoever runs it.
   Object.assign(env, { LANG: 'C.UTF-8', LC_ALL: 'C.UTF-8', GTK_THEME: 'Adwaita' });
   delete env.WAYLAND_DISPLAY;
   env.DBUS_SESSION_BUS_ADDRESS = await firstLine(
