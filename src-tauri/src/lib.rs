@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use manyhands_engine::{Config, Engine, OpenError, Remote};
+use manyhands_engine::{Config, Engine, NetworkConfig, OpenError, Remote};
 use tauri::webview::WebviewWindowBuilder;
 use tauri::{App, AppHandle, Manager, RunEvent};
 use tauri_plugin_dialog::{DialogExt, MessageDialogKind};
@@ -28,7 +28,8 @@ const WINDOW: &str = "main";
 pub fn run(data_dir: PathBuf) -> anyhow::Result<ExitCode> {
     let opened = tauri::async_runtime::block_on(Engine::open(Config {
         data_dir: data_dir.clone(),
-        network: None,
+        network: Some(NetworkConfig::default()),
+        or_alone: true,
     }));
     if let Err(OpenError::InUse { .. }) = &opened
         && let Ok(true) = tauri::async_runtime::block_on(Remote::of(&data_dir).raise())

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use manyhands_engine::view::Lending;
 use manyhands_engine::{Config, Engine, NetworkConfig, OpenError, Remote, default_data_dir};
 
 use crate::arguments::Global;
@@ -19,7 +20,7 @@ impl Instance {
         data_dir: PathBuf,
         network: Option<NetworkConfig>,
     ) -> Result<Self, OpenError> {
-        match Engine::open(Config { data_dir: data_dir.clone(), network }).await {
+        match Engine::open(Config { data_dir: data_dir.clone(), network, or_alone: false }).await {
             Ok(engine) => {
                 if let Some(recovered) = engine.recovered() {
                     eprintln!("manyhands-cli: {recovered}");
@@ -44,7 +45,8 @@ pub fn network(global: &Global) -> NetworkConfig {
         name: global.name.clone(),
         listen: global.listen,
         no_mdns: global.no_mdns,
-        lend: None,
+        // Helping others is what `lend` is for.
+        lending: Some(Lending::default()),
     }
 }
 

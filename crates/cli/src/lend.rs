@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use manyhands_engine::view::{HelpingRow, RequestRow};
-use manyhands_engine::{AcceptRule, Config, Engine, LendConfig, NetworkConfig};
+use manyhands_engine::view::{HelpingRow, Lending, RequestRow};
+use manyhands_engine::{AcceptRule, Config, Engine, NetworkConfig};
 use serde_json::{Value, json};
 
 use crate::arguments::{Accept, Global, Lend};
@@ -24,9 +24,9 @@ pub async fn run(global: &Global, lend: &Lend) -> u8 {
         Accept::Friends => AcceptRule::Friends,
         Accept::All => AcceptRule::All,
     };
-    let lending = LendConfig { accept, allow_private_origins: lend.allow_private_origins };
-    let network = NetworkConfig { lend: Some(lending), ..network(global) };
-    let engine = match Engine::open(Config { data_dir, network: Some(network) }).await {
+    let lending = Lending { on: true, accept, allow_private_origins: lend.allow_private_origins };
+    let network = Some(NetworkConfig { lending: Some(lending), ..network(global) });
+    let engine = match Engine::open(Config { data_dir, network, or_alone: false }).await {
         Ok(engine) => engine,
         Err(error) => {
             eprintln!("manyhands-cli: {error}");

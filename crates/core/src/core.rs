@@ -265,6 +265,21 @@ impl Core {
         Ok(())
     }
 
+    /// Whether this peer could be asked for help now: the download runs or waits for its turn, its server answers ranges, and the
+    /// peer is neither asked nor helping, nor has it refused a short time ago.
+    #[must_use]
+    pub fn may_ask_help(&self, id: DownloadId, peer: PeerId, now: Now) -> bool {
+        let Some(download) = self.downloads.get(&id) else { return false };
+        let Some(run) = &download.run else { return self.state(id) == Some(DownloadState::Queued) };
+        let found = download.record.found.as_ref();
+        found.is_none_or(|found| found.ranges)
+            && matches!(
+                self.state(id),
+                Some(DownloadState::Connecting { .. } | DownloadState::Downloading)
+            )
+            && run.helping.may_ask(peer, now.monotonic)
+    }
+
     /// The peers that this download has asked.
     #[must_use]
     pub fn help(&self, id: DownloadId) -> Vec<(PeerId, String, AskState)> {

@@ -35,6 +35,17 @@ pub enum HelpAnswer {
     Expire,
 }
 
+/// Whose help requests are accepted without asking the user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AcceptRule {
+    /// Nobody's.
+    #[default]
+    Ask,
+    Friends,
+    All,
+}
+
 /// Why there is no help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

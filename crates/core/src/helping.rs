@@ -29,6 +29,13 @@ impl Helping {
         }
     }
 
+    /// Whether a wish for this peer's help would be followed now.
+    #[must_use]
+    pub fn may_ask(&self, peer: PeerId, now: Duration) -> bool {
+        !self.wishes.contains(&peer)
+            && self.wanted.as_ref().is_none_or(|wanted| wanted.may_ask(peer, now))
+    }
+
     /// Takes in a fact.
     pub fn handle(&mut self, input: WantedInput, now: Duration) {
         self.wanted

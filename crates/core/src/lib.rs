@@ -28,12 +28,14 @@ pub use accept::{
 pub use failure::{Failure, FailureCode};
 pub use geometry::{Geometry, PieceIndex};
 pub use help::{
-    AskState, DeskBounds, DeskEffect, DeskInput, HelpAnswer, HelpAsk, HelpDecline, HelpDesk,
-    HelpEnd, HelpId, HelpWanted, LentSession, Standing, WantedBounds, WantedEffect, WantedInput,
+    AcceptRule, AskState, DeskBounds, DeskEffect, DeskInput, HelpAnswer, HelpAsk, HelpDecline,
+    HelpDesk, HelpEnd, HelpId, HelpWanted, LentSession, Standing, WantedBounds, WantedEffect,
+    WantedInput,
 };
 pub use identity::{Contradiction, EntityTag, Identity, Validator};
 pub use ids::{DownloadId, LeaseId, PeerId, PeerIdError, SourceId};
 pub use io::{Effect, FetchTrouble, HelpOffer, Input, LeaseEnd, Now, RunId};
+pub use meter::Meter;
 pub use piece_map::{PieceMap, Share};
 pub use range::ByteRange;
 pub use range_set::RangeSet;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use manyhands_core::{
-    Core, CoreError, DEFAULT_CONNECTIONS, DownloadId, DownloadSpec, Failure, FailureCode,
+    Core, CoreError, DEFAULT_CONNECTIONS, DownloadId, DownloadSpec, Failure, FailureCode, HelpId,
     MAX_CONNECTIONS, PeerId,
 };
 use manyhands_origin::{Options, Origins};
@@ -22,7 +22,7 @@ use crate::network::{Network, NetworkConfig};
 use crate::present::Presenter;
 use crate::saver::Saver;
 use crate::shell::{Clock, Command, Facts, Shell};
-use crate::view::{DownloadRow, HelpingRow, PeerRow, Query, RequestRow, View, Welcome};
+use crate::view::{DownloadRow, HelpingRow, Lending, PeerRow, Query, RequestRow, View, Welcome};
 use crate::writer::Writer;
 
 /// Wishes that may wait; front ends that have more wait.
@@ -37,6 +37,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// How to meet others; `None`: not at all.
     pub network: Option<NetworkConfig>,
+    /// Whether to work alone when others cannot be met; [`Welcome::network_failure`] says why then.
+    pub or_alone: bool,
 }
 
 /// The profile cannot be opened.
@@ -75,6 +77,7 @@ struct Seen {
     changes: watch::Receiver<u64>,
     download_dir: PathBuf,
     recovered: Option<String>,
+    network_failure: Option<String>,
     /// Whoever listens has a window.
     raised: Arc<watch::Sender<u64>>,
     device: Option<Device>,
@@ -156,13 +159,17 @@ impl Engine {
             rand::random(),
         );
         let start = |error: std::io::Error| OpenError::Start(error.to_string());
-        let network = match &config.network {
-            None => None,
-            Some(network) => {
-                let name = settings.device_name.clone().unwrap_or_else(computer_name);
-                Some(Network::start(network, &store, &name).await.map_err(OpenError::Network)?)
+        let (mut network, mut network_failure) = (None, None);
+        if let Some(wanted) = &config.network {
+            match Network::start(wanted, &store, &settings).await {
+                Ok(started) => network = Some(started),
+                Err(why) if config.or_alone => {
+                    tracing::warn!(why, "others cannot be met");
+                    network_failure = Some(why);
+                }
+                Err(why) => return Err(OpenError::Network(why)),
             }
-        };
+        }
         let device = network.as_ref().map(|network| Device {
             id: network.id,
             name: network.name.as_str().to_owned(),
@@ -183,6 +190,7 @@ impl Engine {
             running: BTreeMap::new(),
             presenter: Presenter::default(),
             network,
+            settings: settings.clone(),
             asked_at: Duration::ZERO,
             clock: Clock::start(),
         };
@@ -190,8 +198,9 @@ impl Engine {
         let (running, ended) = watch::channel(());
         let seen = Seen {
             changes: seen_changes,
-            download_dir: settings.download_dir.unwrap_or_else(system_download_dir),
+            download_dir: settings.download_dir.clone().unwrap_or_else(system_download_dir),
             recovered,
+            network_failure,
             raised: Arc::clone(&raised),
             device,
             ended,
@@ -278,6 +287,23 @@ impl Engine {
         self.ask(|answer| Command::Decide { id, accept, answer }).await
     }
 
+    /// Ends one session in which this device helps. Whether there was such a session.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub async fn stop_helping(&self, id: HelpId) -> Result<bool, Failure> {
+        self.ask(|answer| Command::StopHelping { id, answer }).await
+    }
+
+    /// Switches helping others on or off, and says how; remembered. Switched off, everything ends at once. Without effect where
+    /// there is no network.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub async fn set_lending(&self, lending: Lending) -> Result<(), Failure> {
+        self.ask(|answer| Command::SetLending { lending, answer }).await
+    }
+
     /// # Errors
     /// There is no such download, or it is finished.
     pub async fn pause(&self, id: DownloadId) -> Result<(), Failure> {
@@ -346,6 +372,7 @@ impl Engine {
         Welcome {
             download_dir: self.seen.download_dir.to_string_lossy().into_owned(),
             recovered: self.seen.recovered.clone(),
+            network_failure: self.seen.network_failure.clone(),
         }
     }
 
@@ -462,7 +489,7 @@ fn boot_id() -> String {
 }
 
 /// What the computer is called.
-fn computer_name() -> String {
+pub(crate) fn computer_name() -> String {
     let name = rustix::system::uname();
     name.nodename().to_string_lossy().into_owned()
 }

@@ -27,10 +27,10 @@ pub use control::{ControlError, Remote};
 pub use engine::{AskFor, Config, Device, Engine, NewDownload, OpenError, default_data_dir};
 pub use follow::{Followed, follow};
 pub use manyhands_core::{
-    DEFAULT_CONNECTIONS, DownloadId, Failure, FailureCode, HelpId, MAX_CONNECTIONS, PeerId,
-    Sha256Digest,
+    AcceptRule, DEFAULT_CONNECTIONS, DownloadId, Failure, FailureCode, HelpId, MAX_CONNECTIONS,
+    PeerId, Sha256Digest,
 };
-pub use network::{AcceptRule, LendConfig, NetworkConfig};
+pub use network::NetworkConfig;
 
 /// Reads what a person typed or pasted as a link.
 ///

@@ -5,28 +5,30 @@
 pub mod guard;
 pub mod lending;
 pub mod session;
+pub mod together;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use manyhands_core::{DownloadId, HelpDesk, HelpEnd, PeerId};
+use manyhands_core::{DeskBounds, DeskInput, DownloadId, HelpDesk, HelpEnd, HelpId, Meter, PeerId};
 use manyhands_peer::wire::{DeviceName, Hello};
 use manyhands_peer::{
     ClientWaits, DeviceIdentity, Discovered, Discovery, DiscoveryOptions, Incoming, InterfaceRule,
     PeerClient, PeerServer, Presence, PresenceNews, PresenceWaits, RemotePeer, ServerOptions,
     ServerWaits,
 };
-use manyhands_store::{Friend, Store};
+use manyhands_store::{Friend, Settings, Store};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::ask::Ask;
+use crate::engine::computer_name;
 use crate::network::guard::LiveGuard;
 use crate::network::lending::{HelperContent, Waiting};
 use crate::network::session::{Asking, Session};
-use crate::view::PeerRow;
+use crate::view::Lending;
 
 /// How long a shutdown waits until helpers have heard that it is over.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -44,26 +46,8 @@ pub struct NetworkConfig {
     pub listen: Option<SocketAddr>,
     /// Neither announce nor look for others by multicast.
     pub no_mdns: bool,
-    /// Help others, from the start on.
-    pub lend: Option<LendConfig>,
-}
-
-/// How to help others.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct LendConfig {
-    pub accept: AcceptRule,
-    /// Also fetch from private, unique-local and carrier-grade NAT addresses.
-    pub allow_private_origins: bool,
-}
-
-/// Whose help requests are accepted without asking the user.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AcceptRule {
-    /// Nobody's.
-    #[default]
-    Ask,
-    Friends,
-    All,
+    /// Whether and how to help others; `None`: as it is set in the profile.
+    pub lending: Option<Lending>,
 }
 
 /// A peer that has proved its key and greeted.
@@ -94,8 +78,11 @@ pub struct Network {
     pub asking: BTreeMap<(DownloadId, PeerId), Asking>,
     pub sessions: BTreeMap<(DownloadId, PeerId), Arc<Session>>,
     pub desk: HelpDesk,
-    pub rule: AcceptRule,
-    pub waiting: BTreeMap<manyhands_core::HelpId, Waiting>,
+    pub lending: Lending,
+    guard: Arc<LiveGuard>,
+    /// The throughput of each session in which this device helps.
+    lent: BTreeMap<HelpId, Meter>,
+    pub waiting: BTreeMap<HelpId, Waiting>,
     pub server: PeerServer,
     incoming: mpsc::Receiver<Incoming>,
     news: mpsc::Receiver<PresenceNews>,
@@ -104,7 +91,7 @@ pub struct Network {
     /// Keeps the look-out going where nobody discovers.
     _hints: mpsc::Sender<Discovered>,
     friend_ids: watch::Sender<BTreeSet<PeerId>>,
-    _hello: watch::Sender<Hello>,
+    hello: watch::Sender<Hello>,
     /// Last words to helpers, on their way.
     farewells: TaskTracker,
 }
@@ -124,16 +111,22 @@ impl Network {
     pub async fn start(
         config: &NetworkConfig,
         store: &Store,
-        device_name: &str,
+        settings: &Settings,
     ) -> Result<Self, String> {
         let identity = identity(store)?;
         let friends = store.friends().map_err(|error| error.to_string())?;
         let friends: BTreeMap<_, _> =
             friends.into_iter().map(|friend| (friend.id, friend)).collect();
-        let name = DeviceName::neutralised(config.name.as_deref().unwrap_or(device_name));
-        let lend = config.lend.unwrap_or_default();
-        let (hello_sender, hello) = watch::channel(Hello::new(name.clone(), config.lend.is_some()));
-        let content = HelperContent::new(LiveGuard::new(lend.allow_private_origins))?;
+        let name = config.name.clone().or_else(|| settings.device_name.clone());
+        let name = DeviceName::neutralised(&name.unwrap_or_else(computer_name));
+        let lending = config.lending.unwrap_or(Lending {
+            on: settings.lending,
+            accept: settings.lend_accept,
+            allow_private_origins: settings.lend_private_origins,
+        });
+        let (hello_sender, hello) = watch::channel(Hello::new(name.clone(), lending.on));
+        let guard = Arc::new(LiveGuard::new(lending.allow_private_origins));
+        let content = HelperContent::new(Arc::clone(&guard) as _)?;
         let options = ServerOptions { listen: config.listen, hello, waits: ServerWaits::default() };
         let (server, incoming) = PeerServer::start(&identity, Arc::new(content), options)
             .await
@@ -159,10 +152,8 @@ impl Network {
             };
             Discovery::start(options, hints.clone())
         });
-        let mut desk = HelpDesk::new(manyhands_core::DeskBounds::default());
-        if config.lend.is_some() {
-            desk.handle(manyhands_core::DeskInput::LendingSwitched { on: true }, Duration::ZERO);
-        }
+        let mut desk = HelpDesk::new(DeskBounds::default());
+        desk.handle(DeskInput::LendingSwitched { on: lending.on }, Duration::ZERO);
         Ok(Self {
             id: identity.id(),
             name,
@@ -172,7 +163,9 @@ impl Network {
             asking: BTreeMap::new(),
             sessions: BTreeMap::new(),
             desk,
-            rule: lend.accept,
+            lending,
+            guard,
+            lent: BTreeMap::new(),
             waiting: BTreeMap::new(),
             server,
             incoming,
@@ -181,7 +174,7 @@ impl Network {
             _presence: presence,
             _hints: hints,
             friend_ids,
-            _hello: hello_sender,
+            hello: hello_sender,
             farewells: TaskTracker::new(),
         })
     }
@@ -240,28 +233,6 @@ impl Network {
             Some(name) => name.to_owned(),
             None => peer.short(),
         }
-    }
-
-    /// Everybody who is online, and the friends who are not.
-    #[must_use]
-    pub fn peers(&self) -> Vec<PeerRow> {
-        let ids: BTreeSet<_> = self.online.keys().chain(self.friends.keys()).copied().collect();
-        let row = |id: PeerId| {
-            let online = self.online.get(&id);
-            PeerRow {
-                peer: id.to_string(),
-                name: self.name_of(id),
-                online: online.is_some(),
-                friend: self.is_friend(id),
-                lending: online.is_some_and(|online| online.hello.lending),
-                addresses: online
-                    .map(|online| {
-                        online.remote.addresses().iter().map(ToString::to_string).collect()
-                    })
-                    .unwrap_or_default(),
-            }
-        };
-        ids.into_iter().map(row).collect()
     }
 
     /// A help session of a download is over: forgets it and tells the helper what it came to.

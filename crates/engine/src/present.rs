@@ -120,6 +120,7 @@ impl Presenter {
             matching,
             rows,
             details,
+            together: None,
         }
     }
 
@@ -158,6 +159,8 @@ impl Presenter {
             cell_percent,
             history: past.map(|past| past.points.iter().cloned().collect()).unwrap_or_default(),
             log: past.map(|past| past.log.iter().cloned().collect()).unwrap_or_default(),
+            // The shell knows who is there.
+            candidates: Vec::new(),
         })
     }
 }
@@ -270,15 +273,19 @@ fn row(core: &Core, record: &DownloadRecord, state: &DownloadState, now: Now) ->
 }
 
 fn help_row((peer, name, state): (PeerId, String, AskState)) -> HelpRow {
-    let state = match state {
+    HelpRow { peer: peer.to_string(), name, state: help_state(&state) }
+}
+
+/// Where the help of one peer stands, as it is shown.
+pub fn help_state(state: &AskState) -> HelpState {
+    match state {
         AskState::Asked => HelpState::Asked,
         AskState::Accepted { .. } => HelpState::Accepted,
         AskState::Declined { .. } => HelpState::Declined,
         AskState::Expired => HelpState::Expired,
         AskState::Lost => HelpState::Lost,
         AskState::Ended { .. } => HelpState::Ended,
-    };
-    HelpRow { peer: peer.to_string(), name, state }
+    }
 }
 
 /// What the buttons of a row can do.

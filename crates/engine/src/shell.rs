@@ -8,11 +8,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use manyhands_core::{
     ByteRange, Core, CoreError, DownloadId, DownloadSpec, DownloadState, Effect, Failure,
-    FailureCode, Found, HelpOffer, Input, LeaseEnd, LeaseId, Now, PeerId, RunId, SourceId,
+    FailureCode, Found, HelpId, HelpOffer, Input, LeaseEnd, LeaseId, Now, PeerId, RunId, SourceId,
 };
 use manyhands_origin::{FetchRequest, Origins};
 use manyhands_peer::PresenceNews;
-use manyhands_store::Op;
+use manyhands_store::{Op, Settings};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +23,7 @@ use crate::network::{Network, NetworkFact, Online, Policy};
 use crate::part::{self, Created, Reopened, disk_failure};
 use crate::present::Presenter;
 use crate::saver::Saver;
-use crate::view::{DownloadRow, HelpingRow, PeerRow, Query, RequestRow, View};
+use crate::view::{DownloadRow, HelpingRow, Lending, PeerRow, Query, RequestRow, View};
 use crate::writer::{Part, Writer, discard_part};
 
 /// Facts that may wait for the core; those who have more wait.
@@ -96,6 +96,8 @@ pub enum Command {
     Requests { answer: oneshot::Sender<Vec<RequestRow>> },
     Helping { answer: oneshot::Sender<Vec<HelpingRow>> },
     Decide { id: String, accept: bool, answer: oneshot::Sender<bool> },
+    StopHelping { id: HelpId, answer: oneshot::Sender<bool> },
+    SetLending { lending: Lending, answer: oneshot::Sender<()> },
     Shutdown { answer: oneshot::Sender<()> },
 }
 
@@ -112,6 +114,7 @@ pub struct Shell {
     pub running: BTreeMap<LeaseId, Running>,
     pub presenter: Presenter,
     pub network: Option<Network>,
+    pub settings: Settings,
     /// When peers were asked last.
     pub asked_at: Duration,
     pub clock: Clock,
@@ -241,7 +244,7 @@ impl Shell {
                 let _ = answer.send(());
             }
             Command::View { query, answer } => {
-                let _ = answer.send(self.presenter.view(&self.core, &query, now));
+                let _ = answer.send(self.view(&query, now));
             }
             Command::Row { id, answer } => {
                 let _ = answer.send(self.presenter.row(&self.core, id, now));
@@ -254,22 +257,55 @@ impl Shell {
                 let _ = answer.send(());
             }
             Command::Peers { answer } => {
-                let _ = answer.send(self.network.as_ref().map(Network::peers).unwrap_or_default());
+                let peers = self.network.as_ref().map(|net| net.peers(&self.core, now.monotonic));
+                let _ = answer.send(peers.unwrap_or_default());
             }
             Command::Requests { answer } => {
                 let requests = self.network.as_ref().map(|network| network.requests(now.monotonic));
                 let _ = answer.send(requests.unwrap_or_default());
             }
             Command::Helping { answer } => {
-                let _ =
-                    answer.send(self.network.as_ref().map(Network::helping).unwrap_or_default());
+                let helping = self.network.as_ref().map(|net| net.helping(now.monotonic));
+                let _ = answer.send(helping.unwrap_or_default());
             }
             Command::Decide { id, accept, answer } => {
                 let _ = answer.send(self.decide(&id, accept, now));
             }
+            Command::StopHelping { id, answer } => {
+                let stopped = self
+                    .network
+                    .as_mut()
+                    .is_some_and(|network| network.stop_helping(id, now.monotonic));
+                self.core.touch();
+                let _ = answer.send(stopped);
+            }
+            Command::SetLending { lending, answer } => {
+                if let Some(network) = &mut self.network {
+                    network.set_lending(lending, now.monotonic);
+                    self.settings.lending = lending.on;
+                    self.settings.lend_accept = lending.accept;
+                    self.settings.lend_private_origins = lending.allow_private_origins;
+                    self.saver.apply(vec![Op::PutSettings(self.settings.clone())], None);
+                    self.core.touch();
+                }
+                let _ = answer.send(());
+            }
             // The loop has taken it.
             Command::Shutdown { answer } => drop(answer),
         }
+    }
+
+    /// What a window shows: the downloads, and what is between this device and others.
+    fn view(&self, query: &Query, now: Now) -> View {
+        let mut view = self.presenter.view(&self.core, query, now);
+        if let Some(network) = &self.network {
+            view.together = Some(network.together(&self.core, query.peers, now.monotonic));
+            if let Some(details) = &mut view.details {
+                let id = DownloadId(details.id);
+                details.candidates = network.candidates(&self.core, id, now);
+            }
+        }
+        view
     }
 
     /// Asks for downloads that have left the queue: their time for asking begins now.

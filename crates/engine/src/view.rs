@@ -3,7 +3,7 @@
 //! TypeScript for the web UI is generated from here into `ui/src/generated/`. Byte counts travel as JSON numbers, which are
 //! exact up to 2^53 − 1; larger files are refused when their length becomes known.
 
-use manyhands_core::Failure;
+use manyhands_core::{AcceptRule, Failure};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -22,6 +22,8 @@ pub struct Query {
     /// The download whose details are wanted.
     #[ts(type = "number | null")]
     pub selected: Option<u64>,
+    /// How many peers are wanted at most; 500 are given.
+    pub peers: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -44,6 +46,8 @@ pub struct Welcome {
     pub download_dir: String,
     /// What to tell the user, in English, when the profile was damaged and the list had to be rebuilt.
     pub recovered: Option<String>,
+    /// Why others cannot be met, in English; the program works alone.
+    pub network_failure: Option<String>,
 }
 
 /// The answer to a [`Query`].
@@ -66,6 +70,44 @@ pub struct View {
     pub matching: u32,
     pub rows: Vec<DownloadRow>,
     pub details: Option<DownloadDetails>,
+    /// What concerns others; `null` without a network.
+    pub together: Option<Together>,
+}
+
+/// Other devices, and what is between them and this one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct Together {
+    /// This device's id …
+    pub device: String,
+    /// … and what others see of it.
+    pub name: String,
+    pub lending: Lending,
+    /// How many peers are online; `peers` holds as many as were asked for.
+    pub online: u32,
+    /// Those who bring something now first, then who is online, friends before others, then by name.
+    pub peers: Vec<PeerRow>,
+    /// Friends' first, then the one that goes away first.
+    pub requests: Vec<RequestRow>,
+    pub helping: Vec<HelpingRow>,
+    /// Content that this device sends to all requesters together.
+    #[ts(type = "number")]
+    pub lent_bytes_per_s: u64,
+}
+
+/// Whether and how this device helps others. Stored; off until it is switched on once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct Lending {
+    /// Switched off, all running sessions and waiting requests end at once.
+    pub on: bool,
+    /// Whose help requests are accepted without a question.
+    #[ts(type = "'ask' | 'friends' | 'all'")]
+    pub accept: AcceptRule,
+    /// Also fetch from private, unique-local and carrier-grade NAT addresses.
+    pub allow_private_origins: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -224,6 +266,26 @@ pub struct DownloadDetails {
     pub history: Vec<HistoryPoint>,
     /// The newest last; at most 50.
     pub log: Vec<LogLine>,
+    /// Who could be asked for help: who is online and neither asked nor helping now, in the order of [`Together::peers`]; at
+    /// most 100. Empty where help is of no use: the download does not run, or its link carries a password.
+    pub candidates: Vec<Candidate>,
+}
+
+/// A peer that could be asked for help with one download.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct Candidate {
+    pub peer: String,
+    pub name: String,
+    pub friend: bool,
+    /// Whether it says that requests are welcome.
+    pub lending: bool,
+    /// Whether the rules would ask it by themselves. Another one is asked only when the user names it, which is the user's
+    /// word that it may learn the link.
+    pub proposed: bool,
+    /// Its last answer for this download.
+    pub state: Option<HelpState>,
 }
 
 /// One second of a download.
@@ -283,6 +345,11 @@ pub struct PeerRow {
     /// Whether it says that requests are welcome.
     pub lending: bool,
     pub addresses: Vec<String>,
+    /// Downloads of this device that it helps with now …
+    pub helps_with: u32,
+    /// … and what it brings for them.
+    #[ts(type = "number")]
+    pub bytes_per_s: u64,
 }
 
 /// A help request that waits for this user's answer.
@@ -317,8 +384,14 @@ pub struct HelpingRow {
     pub peer: String,
     pub name: String,
     pub origins: Vec<String>,
+    /// Told to friends only.
+    pub file_name: Option<String>,
+    #[ts(type = "number | null")]
+    pub size_bytes: Option<u64>,
     #[ts(type = "number")]
     pub budget_bytes: u64,
     #[ts(type = "number")]
     pub sent_bytes: u64,
+    #[ts(type = "number")]
+    pub bytes_per_s: u64,
 }

@@ -163,7 +163,8 @@ async fn a_file_of_the_right_name_and_size_is_not_taken_for_the_finished_one() {
 async fn a_second_instance_is_refused_and_can_hand_its_work_over() {
     let world = World::new(fast()).await;
     let data_dir = world.root.path().join("profile");
-    let second = Engine::open(Config { data_dir: data_dir.clone(), network: None }).await;
+    let second =
+        Engine::open(Config { data_dir: data_dir.clone(), network: None, or_alone: false }).await;
     assert!(
         matches!(second, Err(OpenError::InUse { pid: Some(pid), .. }) if pid == std::process::id())
     );

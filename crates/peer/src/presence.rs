@@ -24,6 +24,8 @@ const MAX_PEERS: usize = 512;
 const MAX_GREETINGS: usize = 8;
 /// … and to friends.
 const MAX_FRIEND_GREETINGS: usize = 8;
+/// Peers are greeted again at most five times a second in all.
+const GREETING_PACE: Duration = Duration::from_millis(200);
 /// After so many greetings without an answer a peer is offline.
 const FAILURES: u32 = 2;
 
@@ -43,7 +45,8 @@ pub enum PresenceNews {
 /// How often peers are greeted; the defaults are the program's.
 #[derive(Clone, Copy, Debug)]
 pub struct PresenceWaits {
-    /// Who is online is greeted again after 60 s: names and lending change, and laptops are closed.
+    /// Who is online is greeted again after 15 s: names and lending change, and laptops are closed. Where many are online, the
+    /// time is longer: see `GREETING_PACE`.
     pub online: Duration,
     /// Who did not answer is greeted again after 5 s …
     pub retry: Duration,
@@ -60,7 +63,7 @@ pub struct Presence {
 impl Default for PresenceWaits {
     fn default() -> Self {
         Self {
-            online: Duration::from_secs(60),
+            online: Duration::from_secs(15),
             retry: Duration::from_secs(5),
             retry_max: Duration::from_secs(300),
         }
@@ -238,6 +241,8 @@ impl Lookout {
     }
 
     fn greeted(&mut self, id: PeerId, result: Result<Hello, CallError>) {
+        let peers = u32::try_from(self.peers.len()).unwrap_or(u32::MAX);
+        let again = self.waits.online.max(GREETING_PACE.saturating_mul(peers));
         let Some(peer) = self.peers.get_mut(&id) else { return };
         peer.greeting = false;
         self.news.insert(id);
@@ -249,7 +254,7 @@ impl Lookout {
                 peer.hello = Some(hello);
                 peer.failures = 0;
                 peer.leaving = false;
-                peer.next = Instant::now() + self.waits.online;
+                peer.next = Instant::now() + again;
             }
             Err(error) => {
                 debug!(peer = %id.short(), %error, "no greeting");

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use manyhands_core::PeerId;
+use manyhands_core::{AcceptRule, PeerId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -20,6 +20,11 @@ pub struct Settings {
     /// Of the interface, a BCP 47 tag such as `zh-CN`. `None`: the system's.
     pub language: Option<String>,
     pub theme: Theme,
+    /// Help others. Off until the user switches it on.
+    pub lending: bool,
+    pub lend_accept: AcceptRule,
+    /// Also fetch from private addresses for others.
+    pub lend_private_origins: bool,
 }
 
 /// Light or dark.
@@ -52,6 +57,9 @@ impl Default for Settings {
             device_name: None,
             language: None,
             theme: Theme::default(),
+            lending: false,
+            lend_accept: AcceptRule::default(),
+            lend_private_origins: false,
         }
     }
 }
@@ -96,6 +104,7 @@ mod tests {
             device_name: Some("Lin's laptop".to_owned()),
             language: Some("zh-CN".to_owned()),
             theme: Theme::Dark,
+            ..Settings::default()
         };
         assert_eq!(Settings::from_json(stored), settings);
     }

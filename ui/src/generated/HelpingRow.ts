@@ -3,4 +3,8 @@
 /**
  * A session in which this device helps.
  */
-export type HelpingRow = { id: string, peer: string, name: string, origins: Array<string>, budgetBytes: number, sentBytes: number, };
+export type HelpingRow = { id: string, peer: string, name: string, origins: Array<string>, 
+/**
+ * Told to friends only.
+ */
+fileName: string | null, sizeBytes: number | null, budgetBytes: number, sentBytes: number, bytesPerS: number, };

@@ -11,4 +11,12 @@ peer: string, name: string, online: boolean, friend: boolean,
 /**
  * Whether it says that requests are welcome.
  */
-lending: boolean, addresses: Array<string>, };
+lending: boolean, addresses: Array<string>, 
+/**
+ * Downloads of this device that it helps with now …
+ */
+helpsWith: number, 
+/**
+ * … and what it brings for them.
+ */
+bytesPerS: number, };

@@ -20,4 +20,8 @@ count: number,
 /**
  * The download whose details are wanted.
  */
-selected: number | null, };
+selected: number | null, 
+/**
+ * How many peers are wanted at most; 500 are given.
+ */
+peers: number, };

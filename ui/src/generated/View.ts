@@ -2,6 +2,7 @@
 import type { Counts } from "./Counts";
 import type { DownloadDetails } from "./DownloadDetails";
 import type { DownloadRow } from "./DownloadRow";
+import type { Together } from "./Together";
 
 /**
  * The answer to a [`Query`].
@@ -26,4 +27,8 @@ canResumeAll: boolean,
 /**
  * How many rows match; `rows` holds the part that was asked for.
  */
-matching: number, rows: Array<DownloadRow>, details: DownloadDetails | null, };
+matching: number, rows: Array<DownloadRow>, details: DownloadDetails | null, 
+/**
+ * What concerns others; `null` without a network.
+ */
+together: Together | null, };

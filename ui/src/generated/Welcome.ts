@@ -11,4 +11,8 @@ downloadDir: string,
 /**
  * What to tell the user, in English, when the profile was damaged and the list had to be rebuilt.
  */
-recovered: string | null, };
+recovered: string | null, 
+/**
+ * Why others cannot be met, in English; the program works alone.
+ */
+networkFailure: string | null, };

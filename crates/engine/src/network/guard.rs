@@ -1,6 +1,7 @@
 //! Which addresses a helper connects to, with the surroundings as they are now.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,14 +13,21 @@ const FRESH: Duration = Duration::from_secs(5);
 /// [`HelperGuard`] with the addresses and gateways that the machine has now.
 #[derive(Debug)]
 pub struct LiveGuard {
-    allow_private: bool,
+    allow_private: AtomicBool,
     /// The rule and when it was made; replaced when it is old.
     current: Mutex<Option<(Instant, HelperGuard)>>,
 }
 
 impl LiveGuard {
     pub fn new(allow_private: bool) -> Self {
-        Self { allow_private, current: Mutex::new(None) }
+        Self { allow_private: AtomicBool::new(allow_private), current: Mutex::new(None) }
+    }
+
+    /// Counts from the next connection on.
+    pub fn set_allow_private(&self, allow_private: bool) {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        self.allow_private.store(allow_private, Ordering::Relaxed);
+        *current = None;
     }
 }
 
@@ -33,7 +41,7 @@ impl AddressGuard for LiveGuard {
             return Err(Refused { address, why: "this machine's own addresses are not known" });
         };
         let guard = HelperGuard {
-            allow_private: self.allow_private,
+            allow_private: self.allow_private.load(Ordering::Relaxed),
             own_addresses: interfaces.iter().map(if_addrs::Interface::ip).collect(),
             gateways: gateways(),
         };

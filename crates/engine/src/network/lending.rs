@@ -6,19 +6,20 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{StreamExt, unfold};
 use manyhands_core::{
-    Asked, ByteRange, DeskEffect, DeskInput, HelpAnswer, HelpAsk, HelpId, PeerId, Rejection,
-    Standing,
+    AcceptRule, Asked, ByteRange, DeskEffect, DeskInput, HelpAnswer, HelpAsk, HelpId, PeerId,
+    Rejection, Standing,
 };
 use manyhands_origin::{
     AddressGuard, FetchError, FetchRequest, Options, Origins, ProxyMode, RedirectError, Retry,
 };
-use manyhands_peer::wire::{HelpRequest, OriginName};
+use manyhands_peer::wire::HelpRequest;
 use manyhands_peer::{ContentSource, FetchFailure, FetchOrder, Fetched, Incoming};
 use tokio::sync::oneshot;
 use url::Url;
 
-use crate::network::{AcceptRule, Network};
-use crate::view::{HelpingRow, RequestRow};
+use crate::network::Network;
+use crate::network::together::origin_url;
+use crate::view::Lending;
 
 /// A help request that nobody has answered yet, or a session that it became.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ impl Network {
         match incoming {
             Incoming::HelpRequest(help) => {
                 let friend = self.is_friend(help.from);
-                let accept = match self.rule {
+                let accept = match self.lending.accept {
                     AcceptRule::Ask => false,
                     AcceptRule::Friends => friend,
                     AcceptRule::All => true,
@@ -65,10 +66,33 @@ impl Network {
         self.carry_out_desk(now);
     }
 
+    /// Switches lending on or off and changes how: at once, for everything that runs.
+    pub fn set_lending(&mut self, lending: Lending, now: Duration) {
+        self.lending = lending;
+        self.guard.set_allow_private(lending.allow_private_origins);
+        self.hello.send_if_modified(|hello| {
+            std::mem::replace(&mut hello.lending, lending.on) != lending.on
+        });
+        self.desk.handle(DeskInput::LendingSwitched { on: lending.on }, now);
+        self.carry_out_desk(now);
+    }
+
+    /// The user stops helping in one session. Whether there is such a session.
+    pub fn stop_helping(&mut self, id: HelpId, now: Duration) -> bool {
+        let runs = self.desk.sessions().any(|(known, _)| known == id);
+        self.desk.handle(DeskInput::UserStopped { id }, now);
+        self.carry_out_desk(now);
+        runs
+    }
+
     /// Lets time pass: prompts expire, budgets are used up. Whether there is anything to show that changes with time.
     pub fn tick_desk(&mut self, now: Duration) -> bool {
         let shown = !self.waiting.is_empty();
-        for lent in self.server.lent() {
+        let lent = self.server.lent();
+        self.lent.retain(|id, _| lent.iter().any(|lent| lent.id == *id));
+        for lent in lent {
+            let meter = self.lent.entry(lent.id).or_default();
+            meter.record(now, lent.sent_bytes.saturating_sub(meter.total()));
             self.desk.handle(DeskInput::Sent { id: lent.id, total_bytes: lent.sent_bytes }, now);
         }
         self.desk.handle(DeskInput::Tick, now);
@@ -117,65 +141,6 @@ impl Network {
             }
         }
     }
-
-    /// The requests that wait for the user, friends' first.
-    #[must_use]
-    pub fn requests(&self, now: Duration) -> Vec<RequestRow> {
-        let row = |(ask, expires): (&HelpAsk, Duration)| {
-            let waiting = self.waiting.get(&ask.id)?;
-            let request = &waiting.request;
-            Some(RequestRow {
-                id: ask.id.to_string(),
-                peer: ask.from.to_string(),
-                name: request.name.as_str().to_owned(),
-                friend: ask.standing == Standing::Friend,
-                origins: request.origins.iter().map(origin_text).collect(),
-                file_name: request.file_name.as_ref().map(|name| name.as_str().to_owned()),
-                size_bytes: request.size_bytes,
-                budget_bytes: request.budget_bytes,
-                expires_in_s: expires.saturating_sub(now).as_secs(),
-            })
-        };
-        self.desk.prompts().into_iter().filter_map(row).collect()
-    }
-
-    /// The sessions in which this device helps.
-    #[must_use]
-    pub fn helping(&self) -> Vec<HelpingRow> {
-        let lent = self.server.lent();
-        let sent =
-            |id: HelpId| lent.iter().find(|lent| lent.id == id).map_or(0, |lent| lent.sent_bytes);
-        let row = |(id, session): (HelpId, &manyhands_core::LentSession)| {
-            let waiting = self.waiting.get(&id);
-            HelpingRow {
-                id: id.to_string(),
-                peer: session.peer.to_string(),
-                name: waiting
-                    .map(|waiting| waiting.request.name.as_str())
-                    .filter(|name| !name.is_empty())
-                    .map_or_else(|| self.name_of(session.peer), str::to_owned),
-                origins: waiting
-                    .map(|waiting| waiting.request.origins.iter().map(origin_text).collect())
-                    .unwrap_or_default(),
-                budget_bytes: session.budget_bytes,
-                sent_bytes: sent(id),
-            }
-        };
-        self.desk.sessions().map(row).collect()
-    }
-}
-
-/// `https://example.org`, with the port where it is not the scheme's.
-fn origin_text(origin: &OriginName) -> String {
-    let url = origin_url(origin);
-    url.map_or_else(
-        || origin.host().to_owned(),
-        |url| url.as_str().trim_end_matches('/').to_owned(),
-    )
-}
-
-fn origin_url(origin: &OriginName) -> Option<Url> {
-    Url::parse(&format!("{}://{}:{}/", origin.scheme().as_str(), origin.host(), origin.port())).ok()
 }
 
 /// Fetches ranges for others, straight from the origin, past no proxy, and only where the guard lets it.
@@ -185,9 +150,8 @@ pub struct HelperContent {
 }
 
 impl HelperContent {
-    pub fn new(guard: impl AddressGuard + 'static) -> Result<Self, String> {
-        let options =
-            Options { guard: Some(Arc::new(guard)), proxy: ProxyMode::None, ..Options::default() };
+    pub fn new(guard: Arc<dyn AddressGuard>) -> Result<Self, String> {
+        let options = Options { guard: Some(guard), proxy: ProxyMode::None, ..Options::default() };
         Ok(Self { origins: Origins::new(&options).map_err(|failure| failure.message)? })
     }
 }

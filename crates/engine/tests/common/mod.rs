@@ -27,7 +27,8 @@ impl World {
 
     pub async fn start(&mut self) {
         let data_dir = self.root.path().join("profile");
-        self.engine = Some(Engine::open(Config { data_dir, network: None }).await.unwrap());
+        self.engine =
+            Some(Engine::open(Config { data_dir, network: None, or_alone: false }).await.unwrap());
     }
 
     pub async fn stop(&mut self) {

@@ -1,0 +1,193 @@
+//! What front ends see of other devices.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use manyhands_core::{
+    AskState, Core, DownloadId, HelpAsk, HelpId, LentSession, Meter, Now, PeerId, Standing,
+};
+use manyhands_peer::wire::OriginName;
+use url::Url;
+
+use crate::ask::Ask;
+use crate::network::Network;
+use crate::present::help_state;
+use crate::view::{Candidate, HelpingRow, PeerRow, RequestRow, Together};
+
+/// Peers of a view at most.
+const MAX_PEERS: u32 = 500;
+/// Peers that one download may be offered at most.
+const MAX_CANDIDATES: usize = 100;
+
+/// What one peer does for this device now.
+#[derive(Clone, Copy, Debug, Default)]
+struct Brings {
+    downloads: u32,
+    bytes_per_s: u64,
+}
+
+impl Network {
+    /// Everything about others at once, with so many peers at most.
+    #[must_use]
+    pub fn together(&self, core: &Core, peers: u32, now: Duration) -> Together {
+        let mut rows = self.peers(core, now);
+        let online = rows.iter().filter(|row| row.online).count();
+        rows.truncate(peers.min(MAX_PEERS) as usize);
+        let rate = |meter: &Meter| meter.rate(now).unwrap_or(0.0);
+        Together {
+            device: self.id.to_string(),
+            name: self.name.as_str().to_owned(),
+            lending: self.lending,
+            online: u32::try_from(online).unwrap_or(u32::MAX),
+            peers: rows,
+            requests: self.requests(now),
+            helping: self.helping(now),
+            lent_bytes_per_s: self.lent.values().map(rate).sum::<f64>() as u64,
+        }
+    }
+
+    /// Everybody who is online, and the friends who are not; see [`Together::peers`] for their order.
+    #[must_use]
+    pub fn peers(&self, core: &Core, now: Duration) -> Vec<PeerRow> {
+        let brings = brings(core, now);
+        let friends = self.friends.keys().filter(|id| !self.online.contains_key(id));
+        let mut rows: Vec<_> = self
+            .online
+            .keys()
+            .chain(friends)
+            .map(|id| self.peer(*id, brings.get(id).copied().unwrap_or_default()))
+            .collect();
+        rows.sort_by_cached_key(|row| {
+            (
+                row.helps_with == 0,
+                !row.online,
+                !row.friend,
+                row.name.to_lowercase(),
+                row.peer.clone(),
+            )
+        });
+        rows
+    }
+
+    fn peer(&self, id: PeerId, brings: Brings) -> PeerRow {
+        let online = self.online.get(&id);
+        let addresses = online.map(|online| online.remote.addresses()).unwrap_or_default();
+        PeerRow {
+            peer: id.to_string(),
+            name: self.name_of(id),
+            online: online.is_some(),
+            friend: self.is_friend(id),
+            lending: online.is_some_and(|online| online.hello.lending),
+            addresses: addresses.iter().map(ToString::to_string).collect(),
+            helps_with: brings.downloads,
+            bytes_per_s: brings.bytes_per_s,
+        }
+    }
+
+    /// Who could be asked for help with a download.
+    #[must_use]
+    pub fn candidates(&self, core: &Core, download: DownloadId, now: Now) -> Vec<Candidate> {
+        let Some(record) = core.record(download) else { return Vec::new() };
+        let url = &record.spec.url;
+        let states: BTreeMap<_, _> =
+            core.help(download).into_iter().map(|(peer, _, state)| (peer, state)).collect();
+        let candidate = |(id, row): (PeerId, PeerRow)| Candidate {
+            proposed: Ask::Everyone.may_ask(id, row.friend, row.lending, url),
+            state: states.get(&id).map(help_state),
+            peer: row.peer,
+            name: row.name,
+            friend: row.friend,
+            lending: row.lending,
+        };
+        self.peers(core, now.monotonic)
+            .into_iter()
+            .filter(|row| row.online)
+            .filter_map(|row| Some((row.peer.parse::<PeerId>().ok()?, row)))
+            .filter(|(id, _)| core.may_ask_help(download, *id, now))
+            .filter(|(id, _)| Ask::Peers(vec![*id]).may_ask(*id, false, true, url))
+            .map(candidate)
+            .take(MAX_CANDIDATES)
+            .collect()
+    }
+
+    /// The requests that wait for the user, friends' first.
+    #[must_use]
+    pub fn requests(&self, now: Duration) -> Vec<RequestRow> {
+        let row = |(ask, expires): (&HelpAsk, Duration)| {
+            let waiting = self.waiting.get(&ask.id)?;
+            let request = &waiting.request;
+            Some(RequestRow {
+                id: ask.id.to_string(),
+                peer: ask.from.to_string(),
+                name: request.name.as_str().to_owned(),
+                friend: ask.standing == Standing::Friend,
+                origins: request.origins.iter().map(origin_text).collect(),
+                file_name: request.file_name.as_ref().map(|name| name.as_str().to_owned()),
+                size_bytes: request.size_bytes,
+                budget_bytes: request.budget_bytes,
+                expires_in_s: expires.saturating_sub(now).as_secs(),
+            })
+        };
+        self.desk.prompts().into_iter().filter_map(row).collect()
+    }
+
+    /// The sessions in which this device helps.
+    #[must_use]
+    pub fn helping(&self, now: Duration) -> Vec<HelpingRow> {
+        let lent = self.server.lent();
+        let sent =
+            |id: HelpId| lent.iter().find(|lent| lent.id == id).map_or(0, |lent| lent.sent_bytes);
+        let row = |(id, session): (HelpId, &LentSession)| {
+            let request = self.waiting.get(&id).map(|waiting| &waiting.request);
+            let name = request.map(|request| request.name.as_str()).filter(|name| !name.is_empty());
+            HelpingRow {
+                id: id.to_string(),
+                peer: session.peer.to_string(),
+                name: name.map_or_else(|| self.name_of(session.peer), str::to_owned),
+                origins: request
+                    .map(|request| request.origins.iter().map(origin_text).collect())
+                    .unwrap_or_default(),
+                file_name: request
+                    .and_then(|request| request.file_name.as_ref())
+                    .map(|name| name.as_str().to_owned()),
+                size_bytes: request.and_then(|request| request.size_bytes),
+                budget_bytes: session.budget_bytes,
+                sent_bytes: sent(id),
+                bytes_per_s: self.lent.get(&id).and_then(|meter| meter.rate(now)).unwrap_or(0.0)
+                    as u64,
+            }
+        };
+        self.desk.sessions().map(row).collect()
+    }
+}
+
+fn brings(core: &Core, now: Duration) -> BTreeMap<PeerId, Brings> {
+    let mut brings: BTreeMap<PeerId, Brings> = BTreeMap::new();
+    for record in core.records() {
+        for (peer, _, state) in core.help(record.id) {
+            if !matches!(state, AskState::Accepted { .. }) {
+                continue;
+            }
+            let source = record.sources.iter().find(|source| source.peer == Some(peer));
+            let rate = source.map_or(0.0, |source| core.throughput(record.id, source.id, now).0);
+            let brings = brings.entry(peer).or_default();
+            brings.downloads += 1;
+            brings.bytes_per_s += rate as u64;
+        }
+    }
+    brings
+}
+
+/// `https://example.org`, with the port where it is not the scheme's.
+fn origin_text(origin: &OriginName) -> String {
+    let url = origin_url(origin);
+    url.map_or_else(
+        || origin.host().to_owned(),
+        |url| url.as_str().trim_end_matches('/').to_owned(),
+    )
+}
+
+/// The root of an origin.
+pub fn origin_url(origin: &OriginName) -> Option<Url> {
+    Url::parse(&format!("{}://{}:{}/", origin.scheme().as_str(), origin.host(), origin.port())).ok()
+}
