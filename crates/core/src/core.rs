@@ -1,6 +1,7 @@
 //! The queue, and the door to everything that decides.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 use std::time::Duration;
 
 use crate::help::AskState;
@@ -22,6 +23,10 @@ const TICK: Duration = Duration::from_millis(250);
 pub struct Core {
     downloads: BTreeMap<DownloadId, Download>,
     order: Vec<DownloadId>,
+    /// Those with a [`Run`]. A list may hold thousands that are finished: only these are looked at with every fact.
+    running: BTreeSet<DownloadId>,
+    /// Whether one that waits may have become able to start since the queue was looked through last.
+    queue_moved: bool,
     next_download: u64,
     /// Whose lease it is.
     leases: BTreeMap<LeaseId, DownloadId>,
@@ -83,6 +88,8 @@ impl Core {
                 .map(|record| (record.id, Download { record, run: None }))
                 .collect(),
             order,
+            running: BTreeSet::new(),
+            queue_moved: true,
             next_download: next_download.max(after_all),
             leases: BTreeMap::new(),
             max_active: max_active.max(1),
@@ -142,6 +149,7 @@ impl Core {
                 id
             }
         };
+        self.queue_moved = true;
         self.run_queue(now);
         id
     }
@@ -192,10 +200,12 @@ impl Core {
     /// # Errors
     /// [`CoreError`]
     pub fn resume(&mut self, id: DownloadId, now: Now) -> Result<(), CoreError> {
+        let owns_its_part = self.owns_its_part(id);
         let Self { downloads, shared, .. } = self;
         let download = downloads.get_mut(&id).ok_or(CoreError::Unknown)?;
         match &download.record.life {
             Life::Completed { .. } => return Err(CoreError::Finished),
+            Life::Failed { .. } if !owns_its_part => download.record.found = None,
             // Somebody else's file is in its place: it stays, and this download begins anew beside it.
             Life::Failed { failure } if failure.code == FailureCode::PartLost => {
                 download.record.found = None;
@@ -217,6 +227,7 @@ impl Core {
         }
         let record = download.record.clone();
         self.persist(record);
+        self.queue_moved = true;
         self.run_queue(now);
         Ok(())
     }
@@ -226,13 +237,15 @@ impl Core {
     /// # Errors
     /// [`CoreError::Unknown`]
     pub fn remove(&mut self, id: DownloadId, now: Now) -> Result<(), CoreError> {
+        let owns_its_part = self.owns_its_part(id);
         let Self { downloads, shared, .. } = self;
         let download = downloads.get_mut(&id).ok_or(CoreError::Unknown)?;
         match &mut download.run {
             Some(run) => run.close(&mut download.record, After::Remove, now, shared),
             None => {
-                if let (Some(found), false) =
-                    (&download.record.found, keeps_its_file(&download.record.life))
+                if let Some(found) = &download.record.found
+                    && owns_its_part
+                    && !keeps_its_file(&download.record.life)
                 {
                     let (dir, part_name) =
                         (download.record.spec.dir.clone(), found.part_name.clone());
@@ -304,7 +317,7 @@ impl Core {
     /// Nothing runs.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.downloads.values().all(|download| download.run.is_none())
+        self.running.is_empty()
     }
 
     /// Takes in a fact.
@@ -315,7 +328,7 @@ impl Core {
             Some(id) => self.handle_one(id, input, now),
             None if matches!(input, Input::Tick) => {
                 self.ticked_at = self.now;
-                for id in self.order.clone() {
+                for id in self.running.clone() {
                     self.handle_one(id, Input::Tick, now);
                 }
             }
@@ -333,10 +346,18 @@ impl Core {
         let Some(current) = run else { return };
         match current.handle(record, input, now, shared) {
             Outcome::Running => {}
-            Outcome::Ended => *run = None,
+            Outcome::Ended => {
+                *run = None;
+                self.ended(id);
+            }
             Outcome::StartOver => *run = Some(Run::start(record, now, shared)),
             Outcome::Remove => self.forget(id),
         }
+    }
+
+    fn ended(&mut self, id: DownloadId) {
+        self.running.remove(&id);
+        self.queue_moved = true;
     }
 
     /// The next order, the oldest first.
@@ -436,25 +457,47 @@ impl Core {
     fn run_queue(&mut self, now: Now) {
         self.now = now.monotonic;
         self.revision += 1;
-        if self.shutting_down {
+        if self.shutting_down || !std::mem::take(&mut self.queue_moved) {
             return;
         }
-        let mut active = self.downloads.values().filter(|download| download.run.is_some()).count();
         for id in &self.order {
-            if active >= self.max_active {
+            if self.running.len() >= self.max_active {
                 break;
             }
-            if let Some(Download { record, run: run @ None }) = self.downloads.get_mut(id)
-                && record.life == Life::Queued
-            {
+            let waits = self.downloads.get(id).is_some_and(|download| {
+                download.run.is_none() && download.record.life == Life::Queued
+            });
+            if !waits {
+                continue;
+            }
+            let owns_its_part = self.owns_its_part(*id);
+            if let Some(Download { record, run }) = self.downloads.get_mut(id) {
+                if !owns_its_part {
+                    record.found = None;
+                }
                 *run = Some(Run::start(record, now, &mut self.shared));
-                active += 1;
+                self.running.insert(*id);
             }
         }
     }
 
+    /// Whether the part file that this download knows of is its own. When a part file was taken away by somebody, a later download
+    /// may have made one of the same name: then the latest owns it.
+    fn owns_its_part(&self, id: DownloadId) -> bool {
+        let place = |download: &Download| {
+            let found = download.record.found.as_ref()?;
+            Some((download.record.spec.dir.clone(), found.part_name.clone()))
+        };
+        let Some(mine) = self.downloads.get(&id).and_then(place) else { return true };
+        !self.downloads.range((Bound::Excluded(id), Bound::Unbounded)).any(|(_, later)| {
+            !matches!(later.record.life, Life::Completed { .. })
+                && place(later).as_ref() == Some(&mine)
+        })
+    }
+
     fn forget(&mut self, id: DownloadId) {
         self.downloads.remove(&id);
+        self.ended(id);
         self.order.retain(|other| *other != id);
         self.shared.effects.push_back(Effect::Forget { download: id });
         self.save_order();
@@ -578,6 +621,54 @@ mod tests {
         let finished = Some(("/d/f".into(), vec![chunk]));
         core.handle(Input::PartMissing { download: id, finished }, NOW);
         (core, id)
+    }
+
+    /// Two downloads of one name: the part file of the first was taken away, so the second made one of the same name.
+    fn two_of_one_name() -> Core {
+        let record = |id, link: &str, life| DownloadRecord {
+            id: DownloadId(id),
+            spec: DownloadSpec {
+                url: link.parse().unwrap(),
+                dir: "/d".into(),
+                out: Some("f".into()),
+                sha256: None,
+                max_connections: 8,
+            },
+            life,
+            added_unix_ms: 0,
+            found: Some(Found {
+                identity: Identity { length: Some(10), ..Identity::default() },
+                ranges: true,
+                name: "f".into(),
+                part_name: "f.part".into(),
+            }),
+            sources: Vec::new(),
+            active_ms: 0,
+            kept_bytes: 0,
+        };
+        let records = vec![
+            record(1, "http://a.example/1", Life::Paused),
+            record(2, "http://a.example/2", Life::Paused),
+        ];
+        Core::new(records, 3, 3, "this boot".into(), 1)
+    }
+
+    #[test]
+    fn a_part_file_that_a_later_download_made_is_neither_deleted_nor_written_to() {
+        let mut core = two_of_one_name();
+        core.remove(DownloadId(1), NOW).unwrap();
+        let effects: Vec<_> = std::iter::from_fn(|| core.poll_effect()).collect();
+        assert!(!effects.iter().any(|effect| matches!(effect, Effect::DiscardPart { .. })));
+
+        let mut core = two_of_one_name();
+        core.resume(DownloadId(1), NOW).unwrap();
+        let mut effects = std::iter::from_fn(|| core.poll_effect());
+        assert!(effects.all(|effect| !matches!(effect, Effect::OpenPart { .. })));
+
+        let mut core = two_of_one_name();
+        core.remove(DownloadId(2), NOW).unwrap();
+        let mut effects = std::iter::from_fn(|| core.poll_effect());
+        assert!(effects.any(|effect| matches!(effect, Effect::DiscardPart { .. })));
     }
 
     #[test]

@@ -68,6 +68,26 @@ pub struct Fetch {
     pub facts: Facts,
 }
 
+/// Tells the end of a lease, also when its task panics: a lease that nobody ends is lost for its download.
+struct Ending {
+    lease: LeaseId,
+    bound: Arc<Bound>,
+    dropped_bytes: u64,
+    end: Option<LeaseEnd>,
+    writer: Writer,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let end = self.end.take().unwrap_or_else(|| LeaseEnd::Trouble {
+            trouble: FetchTrouble::Again,
+            failure: Failure::new(FailureCode::Internal, "A part of the program failed."),
+        });
+        let (up_to, dropped_bytes) = (self.bound.left().start(), self.dropped_bytes);
+        self.writer.end_lease(Input::LeaseEnded { lease: self.lease, up_to, dropped_bytes, end });
+    }
+}
+
 /// Who is asked.
 #[derive(Debug)]
 pub enum Via {
@@ -109,16 +129,18 @@ impl Fetch {
     /// Runs the lease to its end and tells it.
     pub async fn run(mut self) {
         let stop = self.stop.clone();
-        let mut dropped_bytes = 0;
-        let end = tokio::select! {
+        let mut ending = Ending {
+            lease: self.lease,
+            bound: Arc::clone(&self.bound),
+            dropped_bytes: 0,
+            end: None,
+            writer: self.writer.clone(),
+        };
+        ending.end = Some(tokio::select! {
             biased;
             () = stop.cancelled() => LeaseEnd::Stopped,
-            end = self.fetch(&mut dropped_bytes) => end,
-        };
-        // Before the end of the lease is known, all that it wrote is on its way into the map.
-        self.writer.report();
-        let up_to = self.bound.left().start();
-        self.facts.send(Input::LeaseEnded { lease: self.lease, up_to, dropped_bytes, end }).await;
+            end = self.fetch(&mut ending.dropped_bytes) => end,
+        });
     }
 
     async fn fetch(&mut self, dropped_bytes: &mut u64) -> LeaseEnd {

@@ -62,8 +62,8 @@ enum WriteOrder {
         bytes: Bytes,
         _room: Option<OwnedSemaphorePermit>,
     },
-    /// Report what was written now: a lease has ended.
-    Report,
+    /// Everything of a lease was written before: report it, then pass this fact on.
+    EndLease(Input),
     /// Everything of this download was written before: report it, then say that the part is closed.
     Close { download: DownloadId, discard: Option<PathBuf> },
 }
@@ -95,8 +95,9 @@ impl Writer {
         self.send(WriteOrder::Write { part: Arc::clone(part), source, offset, bytes, _room: room });
     }
 
-    pub fn report(&self) {
-        self.send(WriteOrder::Report);
+    /// Tells the end of a lease once all that it handed over is written and reported.
+    pub fn end_lease(&self, ended: Input) {
+        self.send(WriteOrder::EndLease(ended));
     }
 
     pub fn close(&self, download: DownloadId, discard: Option<PathBuf>) {
@@ -145,10 +146,11 @@ impl WriterThread {
                     }
                     self.waiting.push(Waiting { part, source, offset, bytes, _room });
                 }
-                Ok(WriteOrder::Report) => {
+                Ok(WriteOrder::EndLease(ended)) => {
                     self.write_out();
                     self.report();
                     reported = Instant::now();
+                    self.facts.blocking_send(ended);
                 }
                 Ok(WriteOrder::Close { download, discard }) => {
                     self.write_out();
