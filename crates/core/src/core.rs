@@ -293,6 +293,13 @@ impl Core {
             && run.helping.may_ask(peer, now.monotonic)
     }
 
+    #[must_use]
+    pub fn is_helped_by(&self, id: DownloadId, peer: PeerId) -> bool {
+        self.help(id)
+            .iter()
+            .any(|(helper, _, state)| *helper == peer && matches!(state, AskState::Accepted { .. }))
+    }
+
     /// The peers that this download has asked.
     #[must_use]
     pub fn help(&self, id: DownloadId) -> Vec<(PeerId, String, AskState)> {

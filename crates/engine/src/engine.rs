@@ -278,7 +278,8 @@ impl Engine {
         self.ask(|answer| Command::Helping { answer }).await
     }
 
-    /// Answers a help request; `id` may be the beginning of its id. Whether there was such a request.
+    /// Answers a help request; `id` may be the beginning of its id. Whether that was possible: the request was open, and, for a
+    /// yes, there was room for one more session.
     ///
     /// # Errors
     /// The engine has ended.

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use manyhands_core::{
     ByteRange, Core, CoreError, DownloadId, DownloadSpec, DownloadState, Effect, Failure,
-    FailureCode, Found, HelpId, HelpOffer, Input, LeaseEnd, LeaseId, Now, PeerId, RunId, SourceId,
+    FailureCode, Found, HelpEnd, HelpId, HelpOffer, Input, LeaseEnd, LeaseId, Now, PeerId, RunId,
+    SourceId,
 };
 use manyhands_origin::{FetchRequest, Origins};
 use manyhands_peer::PresenceNews;
@@ -181,6 +182,7 @@ impl Shell {
 
     fn handle(&mut self, Fact { input, part, session }: Fact) {
         let now = self.clock.now();
+        let agreed = session.as_ref().map(|(key, _)| *key);
         if let (Some(network), Some((key, session))) = (&mut self.network, session) {
             // Whoever was named by the user and has helped is a friend from then on.
             let named = network.policies.get(&key.0).is_some_and(|policy| policy.ask.names(key.1));
@@ -189,13 +191,31 @@ impl Shell {
             }
             network.sessions.insert(key, session);
         }
-        if let Some(part) = part {
-            self.parts.insert(part.download, part);
-        }
-        if let Input::LeaseEnded { lease, .. } = &input {
-            self.running.remove(lease);
+        let opened = part.map(|part| {
+            let download = part.download;
+            self.parts.insert(download, part);
+            download
+        });
+        match &input {
+            Input::LeaseEnded { lease, .. } => drop(self.running.remove(lease)),
+            Input::HelpAnswered { download, peer, .. } | Input::HelperLost { download, peer } => {
+                if let Some(network) = &mut self.network {
+                    network.asking.remove(&(*download, *peer));
+                }
+            }
+            _ => {}
         }
         self.core.handle(input, now);
+        if let Some(download) = opened.filter(|download| self.core.map(*download).is_none()) {
+            // It came too late: nobody would close it.
+            self.parts.remove(&download);
+        }
+        if let (Some(network), Some(key)) = (&mut self.network, agreed)
+            && !self.core.is_helped_by(key.0, key.1)
+        {
+            // So did the helper's yes.
+            network.end_session(key, HelpEnd::Cancelled, 0, 0);
+        }
     }
 
     fn tell_changes(&mut self) {
@@ -370,11 +390,13 @@ impl Shell {
         let mut matching = network.waiting.keys().filter(|known| known.to_string().starts_with(id));
         let (Some(found), None) = (matching.next().copied(), matching.next()) else { return false };
         let Some(from) = network.decide(found, accept, now.monotonic) else { return false };
-        if accept && let Some(friend) = network.befriend(from, now.unix_ms) {
+        // One whose request did not fit into the bounds any more has not been helped.
+        let helps = network.desk.sessions().any(|(id, _)| id == found);
+        if helps && let Some(friend) = network.befriend(from, now.unix_ms) {
             self.saver.apply(vec![Op::PutFriend(friend)], None);
         }
         self.core.touch();
-        true
+        helps == accept
     }
 
     async fn shut_down(&mut self, facts: &mut mpsc::Receiver<Fact>) {

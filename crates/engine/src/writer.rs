@@ -49,6 +49,7 @@ impl Part {
 /// The way to the writer thread; cheap to clone. The thread ends when all are gone.
 #[derive(Clone, Debug)]
 pub struct Writer {
+    /// Bounded by `room`; the orders without bytes are at most one a lease and one a download.
     orders: Sender<WriteOrder>,
     room: Arc<Semaphore>,
 }
