@@ -141,6 +141,7 @@ impl Core {
                     sources: Vec::new(),
                     active_ms: 0,
                     kept_bytes: 0,
+                    brought_by: Vec::new(),
                 };
                 self.persist(record.clone());
                 self.downloads.insert(id, Download { record, run: None });
@@ -615,6 +616,7 @@ mod tests {
             sources: Vec::new(),
             active_ms: 0,
             kept_bytes: 0,
+            brought_by: Vec::new(),
         };
         let mut core = Core::new(vec![record], 2, 3, "this boot".into(), 1);
         core.handle(Input::Tick, NOW);
@@ -652,6 +654,7 @@ mod tests {
             sources: Vec::new(),
             active_ms: 0,
             kept_bytes: 0,
+            brought_by: Vec::new(),
         };
         let records = vec![
             record(1, "http://a.example/1", Life::Paused),

@@ -40,7 +40,7 @@ pub use piece_map::{PieceMap, Share};
 pub use range::ByteRange;
 pub use range_set::RangeSet;
 pub use record::{
-    DEFAULT_CONNECTIONS, DownloadRecord, DownloadSpec, Found, Life, MAP_CHUNK_BYTES,
+    DEFAULT_CONNECTIONS, DownloadRecord, DownloadSpec, Found, Life, MAP_CELLS, MAP_CHUNK_BYTES,
     MAP_CHUNK_ENTRIES, MAX_CONNECTIONS, MapChunk, Sha256Digest, Sha256DigestError, SourceRecord,
     Verification,
 };

@@ -33,6 +33,9 @@ pub const DEFAULT_CONNECTIONS: u8 = 8;
 #[serde(try_from = "String", into = "String")]
 pub struct Sha256Digest(pub [u8; 32]);
 
+/// Cells of a piece map that is drawn.
+pub const MAP_CELLS: u32 = 512;
+
 /// One download as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DownloadRecord {
@@ -52,6 +55,11 @@ pub struct DownloadRecord {
     /// Bytes that the piece map held when this was stored; shown while the map is not loaded.
     #[serde(default)]
     pub kept_bytes: u64,
+    /// Who brought most of each of [`Geometry::cells`]`(`[`MAP_CELLS`]`)` of the finished file; empty where one source brought all.
+    ///
+    /// [`Geometry::cells`]: crate::Geometry::cells
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub brought_by: Vec<SourceId>,
 }
 
 /// What the first answer settled.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use manyhands_core::{
     AskState, ByteRange, Core, DownloadId, DownloadRecord, DownloadState, Failure, Geometry, Life,
-    Now, PeerId, Verification,
+    MAP_CELLS, Now, PeerId, Verification,
 };
 
 use crate::view::{
@@ -15,8 +15,6 @@ use crate::view::{
 
 /// Rows of a view at most.
 const MAX_ROWS: u32 = 200;
-/// Cells of a piece map at most.
-const MAX_CELLS: u32 = 512;
 /// The graph shows two minutes, a point a second.
 const HISTORY_POINTS: usize = 120;
 const HISTORY_STEP: Duration = Duration::from_secs(1);
@@ -134,22 +132,24 @@ impl Presenter {
         let record = core.record(id)?;
         let past = self.past.get(&id);
         let geometry = length(record).map(Geometry::new);
-        let cells = geometry.map(|geometry| geometry.cells(MAX_CELLS)).unwrap_or_default();
+        let cells = geometry.map(|geometry| geometry.cells(MAP_CELLS)).unwrap_or_default();
         let completed = matches!(record.life, Life::Completed { .. });
-        let share = |cell: &ByteRange| match core.map(id) {
+        let index = |source| record.sources.iter().position(|s| s.id == source);
+        let share = |(i, cell): (usize, &ByteRange)| match core.map(id) {
             Some(map) => {
                 let share = map.share(*cell);
-                let index =
-                    share.source.and_then(|id| record.sources.iter().position(|s| s.id == id));
                 (
-                    index.map_or(-1, |index| index as i16),
+                    share.source.and_then(index).map_or(-1, |index| index as i16),
                     (share.bytes * 100 / cell.len().max(1)) as u8,
                 )
             }
-            None if completed => (0, 100),
+            None if completed => {
+                let source = record.brought_by.get(i).copied();
+                (source.and_then(index).unwrap_or(0) as i16, 100)
+            }
             None => (-1, 0),
         };
-        let (cell_sources, cell_percent) = cells.iter().map(share).unzip();
+        let (cell_sources, cell_percent) = cells.iter().enumerate().map(share).unzip();
         Some(DownloadDetails {
             id: id.0,
             row: self.row(core, id, now)?,

@@ -333,6 +333,7 @@ mod tests {
             sources: Vec::new(),
             active_ms,
             kept_bytes: 0,
+            brought_by: Vec::new(),
         })
     }
 

@@ -61,6 +61,8 @@ pub struct Outcome {
     pub seconds: f64,
     /// The origin's first, then the helpers'.
     pub brought: Vec<u64>,
+    /// Cells of the finished file's piece map that each of them brought.
+    pub cells: Vec<usize>,
     pub requests: usize,
     /// The longest time in which nothing came.
     pub longest_pause: Duration,
@@ -159,9 +161,15 @@ impl Campus {
             let who = (supply > 0).then(|| peer(supply));
             record.sources.iter().find(|s| s.peer == who).map_or(0, |s| s.received_bytes)
         };
+        let cells = |supply: usize| {
+            let who = (supply > 0).then(|| peer(supply));
+            let source = record.sources.iter().find(|s| s.peer == who).map(|s| s.id);
+            record.brought_by.iter().filter(|by| Some(**by) == source).count()
+        };
         Outcome {
             seconds: (self.now - begin).as_secs_f64(),
             brought: (0..self.supplies.len()).map(brought).collect(),
+            cells: (0..self.supplies.len()).map(cells).collect(),
             requests: self.requests,
             longest_pause,
             help,

@@ -34,6 +34,8 @@ fn four_equal_hands_are_four_times_as_fast() {
     let outcome = check(length, &supplies, length as f64 / (80.0 * MBIT), 0.94);
     assert!(outcome.brought.iter().all(|bytes| *bytes >= length / 5), "{outcome:?}");
     assert!(outcome.requests < 80, "{outcome:?}");
+    assert!(outcome.cells.iter().all(|cells| *cells >= 128 / 5), "{outcome:?}");
+    assert_eq!(outcome.cells.iter().sum::<usize>(), 128);
 }
 
 #[test]

@@ -205,6 +205,7 @@ mod tests {
             }],
             active_ms: 900,
             kept_bytes: 0,
+            brought_by: Vec::new(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! How a run ends: its part file is closed, or the finished file is in its place.
 
 use super::*;
+use crate::{Geometry, MAP_CELLS};
 
 impl Run {
     pub(super) fn closed(
@@ -77,10 +78,22 @@ impl Run {
         let reason = if wrong.is_some() { HelpEnd::Other } else { HelpEnd::Completed };
         self.helping.end_all(reason, now.monotonic);
         self.obey_helping(record, now, shared);
+        record.brought_by = self.brought_by(record);
         self.map = PieceMap::default();
         self.clear_map = true;
         self.persist(record, shared);
         Outcome::Ended
+    }
+
+    /// What stays of the piece map when it is not needed any more: who brought what, as it is drawn.
+    fn brought_by(&self, record: &DownloadRecord) -> Vec<SourceId> {
+        let brought = |source: &&SourceRecord| self.map.bytes_of(source.id) > 0;
+        if record.sources.iter().filter(brought).count() < 2 {
+            return Vec::new();
+        }
+        let cells = Geometry::new(length_of(record)).cells(MAP_CELLS);
+        let source = |cell: &ByteRange| self.map.share(*cell).source.unwrap_or(SourceId::ORIGIN);
+        cells.iter().map(source).collect()
     }
 }
 

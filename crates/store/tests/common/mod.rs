@@ -21,6 +21,7 @@ pub fn download(id: u64) -> DownloadRecord {
         sources: Vec::new(),
         active_ms: 0,
         kept_bytes: 0,
+        brought_by: Vec::new(),
     }
 }
 
