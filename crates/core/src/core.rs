@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::help::AskState;
 use crate::io::{Effect, Input, Now};
 use crate::run::{After, Outcome, Run, Shared};
+use crate::source::Limit;
 use crate::{
     DownloadId, DownloadRecord, DownloadSpec, Failure, FailureCode, LeaseId, Life, PeerId,
     PieceMap, SourceId,
@@ -451,6 +452,12 @@ impl Core {
     pub fn throughput(&self, id: DownloadId, source: SourceId, now: Duration) -> (f64, u8) {
         let run = self.downloads.get(&id).and_then(|download| download.run.as_ref());
         run.map_or((0.0, 0), |run| (run.transfer.rate(source, now), run.transfer.busy(source)))
+    }
+
+    /// What keeps the origin from giving more, once that was measured.
+    #[must_use]
+    pub fn limit(&self, id: DownloadId) -> Option<Limit> {
+        self.downloads.get(&id)?.run.as_ref()?.transfer.source(SourceId::ORIGIN)?.limit()
     }
 
     /// How long this download has been running, over all runs.

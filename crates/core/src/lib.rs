@@ -44,3 +44,4 @@ pub use record::{
     MAP_CHUNK_ENTRIES, MAX_CONNECTIONS, MapChunk, Sha256Digest, Sha256DigestError, SourceRecord,
     Verification,
 };
+pub use source::Limit;

@@ -29,6 +29,7 @@ pub struct Source {
     latency: Duration,
     failures: u32,
     wait_until: Duration,
+    limit: Option<Limit>,
 }
 
 /// The search for the number of connections that still pays: 1, 2, 4, 8 … while another one does.
@@ -46,6 +47,15 @@ enum Growth {
     Settled,
 }
 
+/// What keeps a source from being faster, as far as it was measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// More connections bring nothing more: it is what the server gives one address, or what the line carries.
+    Address,
+    /// The server refuses more connections than there are.
+    Connections,
+}
+
 impl Source {
     #[must_use]
     pub fn new(max_lanes: u8, now: Duration) -> Self {
@@ -57,7 +67,14 @@ impl Source {
             latency: DEFAULT_LATENCY,
             failures: 0,
             wait_until: Duration::ZERO,
+            limit: None,
         }
+    }
+
+    /// What binds, once that was measured.
+    #[must_use]
+    pub fn limit(&self) -> Option<Limit> {
+        self.limit
     }
 
     /// Connections that may be open now.
@@ -113,6 +130,7 @@ impl Source {
     pub fn limit_lanes(&mut self, open: u8) {
         self.max_lanes = self.max_lanes.min(open).max(1);
         self.lanes = self.lanes.min(self.max_lanes);
+        self.limit = Some(Limit::Connections);
         self.growth = Growth::Settled;
     }
 
@@ -147,6 +165,7 @@ impl Source {
             }
             Some((lanes, slower)) if rate < slower * PAYS => {
                 self.lanes = lanes;
+                self.limit = Some(Limit::Address);
                 self.growth = Growth::Settled;
             }
             _ if self.lanes >= self.max_lanes => self.growth = Growth::Settled,
@@ -165,8 +184,8 @@ impl Source {
 mod tests {
     use super::*;
 
-    /// Runs a source for 20 s whose throughput is `rate(lanes)`; returns the connections it ends with.
-    fn settle(rate: impl Fn(u8) -> f64) -> u8 {
+    /// Runs a source for 20 s whose throughput is `rate(lanes)`; returns the connections it ends with, and what binds.
+    fn settle(rate: impl Fn(u8) -> f64) -> (u8, Option<Limit>) {
         let mut source = Source::new(8, Duration::ZERO);
         for step in 1..200 {
             let now = Duration::from_millis(step * 100);
@@ -174,14 +193,16 @@ mod tests {
             source.meter.record(now, bytes as u64);
             source.grow(now, source.lanes(), 1 << 40);
         }
-        source.lanes()
+        (source.lanes(), source.limit())
     }
 
     #[test]
     fn connections_grow_while_they_pay() {
-        assert_eq!(settle(|lanes| 1e6 * f64::from(lanes)), 8, "a limit per connection");
-        assert_eq!(settle(|_| 2.5e6), 1, "a limit per address");
-        assert_eq!(settle(|lanes| 1e6 * f64::from(lanes.min(4))), 4, "a line that four fill");
+        let address = Some(Limit::Address);
+        assert_eq!(settle(|lanes| 1e6 * f64::from(lanes)), (8, None), "a limit per connection");
+        assert_eq!(settle(|_| 2.5e6), (1, address), "a limit per address");
+        let line = |lanes: u8| 1e6 * f64::from(lanes.min(4));
+        assert_eq!(settle(line), (4, address), "a line that four fill");
     }
 
     #[test]

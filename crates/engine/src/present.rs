@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use manyhands_core::{
     AskState, ByteRange, Core, DownloadId, DownloadRecord, DownloadState, Failure, Geometry, Life,
-    MAP_CELLS, Now, PeerId, Verification,
+    Limit, MAP_CELLS, Now, PeerId, Verification,
 };
 
 use crate::view::{
     Action, Counts, DownloadDetails, DownloadRow, FailureView, Filter, HelpRow, HelpState,
-    HistoryPoint, LogLine, Query, RowState, SourceKind, SourceRow, VerificationView, View,
+    HistoryPoint, LimitView, LogLine, Query, RowState, SourceKind, SourceRow, VerificationView,
+    View,
 };
 
 /// Rows of a view at most.
@@ -161,6 +162,10 @@ impl Presenter {
             log: past.map(|past| past.log.iter().cloned().collect()).unwrap_or_default(),
             // The shell knows who is there.
             candidates: Vec::new(),
+            limit: core.limit(id).map(|limit| match limit {
+                Limit::Address => LimitView::Address,
+                Limit::Connections => LimitView::Connections,
+            }),
         })
     }
 }

@@ -269,6 +269,19 @@ pub struct DownloadDetails {
     /// Who could be asked for help: who is online and neither asked nor helping now, in the order of [`Together::peers`]; at
     /// most 100. Empty where help is of no use: the download does not run, or its link carries a password.
     pub candidates: Vec<Candidate>,
+    /// What keeps this device from getting more from the server by itself, once that was measured.
+    pub limit: Option<LimitView>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum LimitView {
+    /// More connections bring nothing more: it is what the server gives one address, or what the line carries. Others, with their
+    /// own addresses and lines, would bring more.
+    Address,
+    /// The server refuses more connections.
+    Connections,
 }
 
 /// A peer that could be asked for help with one download.

@@ -2,6 +2,7 @@
 import type { Candidate } from "./Candidate";
 import type { DownloadRow } from "./DownloadRow";
 import type { HistoryPoint } from "./HistoryPoint";
+import type { LimitView } from "./LimitView";
 import type { LogLine } from "./LogLine";
 
 /**
@@ -36,4 +37,8 @@ log: Array<LogLine>,
  * Who could be asked for help: who is online and neither asked nor helping now, in the order of [`Together::peers`]; at
  * most 100. Empty where help is of no use: the download does not run, or its link carries a password.
  */
-candidates: Array<Candidate>, };
+candidates: Array<Candidate>, 
+/**
+ * What keeps this device from getting more from the server by itself, once that was measured.
+ */
+limit: LimitView | null, };
