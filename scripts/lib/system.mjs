@@ -13,6 +13,7 @@ export const BUILD_PACKAGES = [
 /** To run every test: servers, a screen without a monitor, networks inside the machine. */
 export const TEST_PACKAGES = [
   'aria2',
+  'chromium',
   'curl',
   'dbus',
   'dbus-x11',
@@ -26,6 +27,8 @@ export const TEST_PACKAGES = [
   'openssl',
   'procps',
   'python3',
+  'python3-dbus',
+  'python3-gi',
   'time',
   'util-linux',
   'vsftpd',

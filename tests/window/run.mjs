@@ -2,6 +2,7 @@
  * Runs the window tests on a screen of their own and prints `N passed, N failed, N skipped`.
  *
  * MANYHANDS_BIN: the program, built with its page. MANYHANDS_SHOTS: a folder for pictures, when they are wanted.
+ * `run.mjs drag kill` runs the files whose names hold one of the words.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -17,7 +18,12 @@ let counts = { passed: 0, failed: 1, skipped: 0 };
 try {
   const env = await startScreen();
   const driver = await startDriver(env);
-  const tests = readdirSync(import.meta.dirname).filter((name) => name.endsWith('.test.mjs'));
+  const words = process.argv.slice(2);
+  const tests = readdirSync(import.meta.dirname).filter(
+    (name) =>
+      name.endsWith('.test.mjs') &&
+      (words.length === 0 || words.some((word) => name.includes(word))),
+  );
   await run(
     'node',
     [

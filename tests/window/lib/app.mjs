@@ -11,29 +11,63 @@ const SHOTS = process.env.MANYHANDS_SHOTS;
 const env = process.env;
 
 export class App {
-  /** Starts the program on a profile and waits for its page. */
-  static async open(dataDir, parameters = []) {
+  /**
+   * Starts the program on a profile and waits for its page.
+   *
+   * @param options `program`: one that becomes the program, in surroundings of its own; `server`: the address of the
+   *   driver that starts it
+   */
+  static async open(dataDir, { program = PROGRAM, server = env.MANYHANDS_DRIVER } = {}) {
     assert.ok(PROGRAM, 'MANYHANDS_BIN names the program');
+    const before = windows();
     const capabilities = new Capabilities({
       browserName: 'wry',
-      'webkitgtk:browserOptions': { binary: PROGRAM, args: ['--data-dir', dataDir, ...parameters] },
+      'webkitgtk:browserOptions': { binary: program, args: ['--data-dir', dataDir] },
     });
-    const driver = await new Builder()
-      .usingServer(env.MANYHANDS_DRIVER)
-      .withCapabilities(capabilities)
-      .build();
+    const driver = await new Builder().usingServer(server).withCapabilities(capabilities).build();
     const app = new App(driver, dataDir);
     await app.sees('[data-testid=add-url]');
     // The page is there before the window manager has shown the window: keys would go elsewhere.
-    await until(
-      () => tool(env, 'xdotool', 'getactivewindow', 'getwindowname').trim() === 'Manyhands',
+    app.window = await until(
+      () => windows().find((id) => !before.includes(id)),
+      SHOW_MS,
+      'a window to be shown',
     );
+    await until(() => app.isInFront(), SHOW_MS, 'the window to be in front');
     return app;
   }
 
   constructor(driver, dataDir) {
     this.driver = driver;
     this.dataDir = dataDir;
+  }
+
+  /** Whether keys would go to this window. */
+  isInFront() {
+    return tool(env, 'xdotool', 'getactivewindow').trim() === this.window;
+  }
+
+  /** Whether the window is on the screen: neither minimized nor hidden. */
+  isShown() {
+    return windows().includes(this.window);
+  }
+
+  /** Moves the window to a place on the screen. */
+  moveTo(x, y) {
+    tool(env, 'xdotool', 'windowmove', '--sync', this.window, String(x), String(y));
+  }
+
+  /** Chooses a language in the settings, `en` or `zh-CN`, and a theme, `light` or `dark`. */
+  async choose(...values) {
+    await this.click('[data-testid=settings]');
+    await this.sees('dialog');
+    // The inputs are drawn by their labels.
+    await this.driver.executeScript(
+      `for (const value of arguments[0]) document.querySelector('input[value="' + value + '"]').click();`,
+      values,
+    );
+    this.keys('Escape');
+    await this.gone('dialog');
   }
 
   /** Waits for an element that can be seen. */
@@ -78,6 +112,14 @@ export class App {
     return (await (await this.sees(selector)).getAttribute('textContent')).trim();
   }
 
+  /** What all elements say that there are now. */
+  texts(selector) {
+    return this.driver.executeScript(
+      'return [...document.querySelectorAll(arguments[0])].map((element) => element.textContent.trim());',
+      selector,
+    );
+  }
+
   /** Waits for a state of a download. */
   rowIs(name, state, maxMs = SHOW_MS) {
     return this.sees(`[data-testid=row][data-name="${name}"][data-state=${state}]`, maxMs);
@@ -118,12 +160,30 @@ export class App {
     writeFileSync(path, Buffer.from(await this.driver.takeScreenshot(), 'base64'));
   }
 
-  /** Closes the window as a person does, and waits until the program has ended. */
+  /** Closes the window where there is no tray, says that the program is to end when it asks, and waits until it has. */
   async close() {
-    const process = processOf(this.dataDir);
-    assert.ok(process, 'the program runs');
+    assert.ok(processOf(this.dataDir), 'the program runs');
     this.keys('alt+F4');
-    await until(() => processOf(this.dataDir) === null, SHOW_MS, 'the program to end');
+    await until(
+      async () => {
+        if (processOf(this.dataDir) === null) return true;
+        const asked = await this.driver
+          .findElements(By.css('[data-testid=quit-confirm]'))
+          .catch(() => []);
+        await asked[0]?.click().catch(() => {});
+        return false;
+      },
+      SHOW_MS,
+      'the program to end',
+    );
+    await this.quit();
+  }
+
+  /** Kills the program, as the system does when memory is short: nothing of it runs on. */
+  async kill() {
+    const pid = processOf(this.dataDir);
+    assert.ok(pid, 'the program runs');
+    process.kill(pid, 'SIGKILL');
     await this.quit();
   }
 
@@ -132,6 +192,13 @@ export class App {
     await this.driver.quit().catch(() => {});
     await until(() => processOf(this.dataDir) === null, SHOW_MS, 'the program to end');
   }
+}
+
+/** The windows of the program that are on the screen. */
+function windows() {
+  return tool(env, 'xdotool', 'search', '--onlyvisible', '--name', '^Manyhands$')
+    .split('\n')
+    .filter((id) => id !== '');
 }
 
 /** The process that runs on a profile, or `null`. */

@@ -3,7 +3,8 @@ import { spawn, spawnSync } from 'node:child_process';
 import { createServer } from 'node:net';
 
 const START_MS = 20_000;
-const SIZE = '1280x860x24';
+/** Two windows side by side. */
+const SIZE = '2360x860x24';
 
 /** Programs that were started here, the newest last. */
 const running = [];
@@ -59,10 +60,15 @@ export function tool(env, command, ...parameters) {
 }
 
 /** Starts a program and waits for the first line that it prints. */
-export async function firstLine(command, parameters, env = process.env) {
-  const child = start(command, parameters, env, 'pipe');
+export function firstLine(command, parameters, env = process.env) {
+  return firstLineOf(start(command, parameters, env, 'pipe'));
+}
+
+/** The first line that a program prints; its standard output is a pipe. */
+export async function firstLineOf(child) {
   let text = '';
   child.stdout.on('data', (bytes) => (text += bytes));
+  const command = child.spawnfile;
   await until(() => text.includes('\n') || (child.exitCode !== null && fail(`${command} ended`)));
   return text.split('\n')[0].trim();
 }
@@ -72,8 +78,8 @@ function fail(why) {
 }
 
 /** Starts a program that runs until `stopAll`. */
-export function start(command, parameters, env, stdout = 'inherit') {
-  const child = spawn(command, parameters, { env, stdio: ['ignore', stdout, 'inherit'] });
+export function start(command, parameters, env, stdout = 'inherit', stderr = 'inherit') {
+  const child = spawn(command, parameters, { env, stdio: ['ignore', stdout, stderr] });
   child.on('error', (error) => console.error(`${command}: ${error.message}`));
   running.push(child);
   return child;
@@ -95,7 +101,7 @@ export async function until(holds, maxMs = START_MS, what = String(holds)) {
   }
 }
 
-function freePort() {
+export function freePort() {
   return new Promise((done) => {
     const server = createServer().listen(0, '127.0.0.1', () => {
       const { port } = server.address();
