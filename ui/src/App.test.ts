@@ -16,7 +16,16 @@ const field = (name: string) => screen.getByLabelText<HTMLInputElement>(name);
 const type = (name: string, value: string) => fireEvent.input(field(name), { target: { value } });
 const submit = () => fireEvent.submit(screen.getByTestId('add-form'));
 const all = async () =>
-  (await engine.view({ filter: 'all', search: '', first: 0, count: 200, selected: null })).rows;
+  (
+    await engine.view({
+      filter: 'all',
+      search: '',
+      first: 0,
+      count: 200,
+      selected: null,
+      peers: 10,
+    })
+  ).rows;
 
 beforeEach(() => {
   localStorage.clear();

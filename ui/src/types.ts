@@ -1,17 +1,27 @@
 /** The types of the views, as Rust writes them. */
 export type { Action } from './generated/Action';
+export type { AskFor } from './generated/AskFor';
+export type { Candidate } from './generated/Candidate';
 export type { Counts } from './generated/Counts';
 export type { DownloadDetails } from './generated/DownloadDetails';
 export type { DownloadRow } from './generated/DownloadRow';
 export type { FailureView } from './generated/FailureView';
 export type { Filter } from './generated/Filter';
+export type { HelpingRow } from './generated/HelpingRow';
+export type { HelpRow } from './generated/HelpRow';
+export type { HelpState } from './generated/HelpState';
 export type { HistoryPoint } from './generated/HistoryPoint';
+export type { Lending } from './generated/Lending';
+export type { LimitView } from './generated/LimitView';
 export type { LogLine } from './generated/LogLine';
 export type { NewDownload } from './generated/NewDownload';
+export type { PeerRow } from './generated/PeerRow';
 export type { Query } from './generated/Query';
+export type { RequestRow } from './generated/RequestRow';
 export type { RowState } from './generated/RowState';
 export type { SourceKind } from './generated/SourceKind';
 export type { SourceRow } from './generated/SourceRow';
+export type { Together } from './generated/Together';
 export type { VerificationView } from './generated/VerificationView';
 export type { View } from './generated/View';
 export type { Welcome } from './generated/Welcome';

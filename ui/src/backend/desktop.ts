@@ -1,7 +1,7 @@
 /** The engine behind the desktop shell. The only file that imports Tauri. */
 import { Channel, invoke } from '@tauri-apps/api/core';
 import type { View, Welcome } from '../types';
-import type { Backend } from './index';
+import type { Backend, News } from './index';
 
 export const desktop: Backend = {
   view: (query) => invoke<View>('view', { query }),
@@ -13,10 +13,16 @@ export const desktop: Backend = {
   resumeAll: () => invoke('resume_all'),
   openFolder: (id) => invoke('open_folder', { id }),
   pickFolder: (from) => invoke<string | null>('pick_folder', { from }),
+  ask: (id, ask) => invoke('ask', { id, ask }),
+  decide: (id, accept) => invoke<boolean>('decide', { id, accept }),
+  stopHelping: (id) => invoke<boolean>('stop_helping', { id }),
+  setLending: (lending) => invoke('set_lending', { lending }),
+  speak: (language) => invoke('speak', { language }),
+  quit: () => invoke('quit'),
   welcome: () => invoke<Welcome>('welcome'),
-  onChange: async (changed) => {
-    const revisions = new Channel<number>();
-    revisions.onmessage = changed;
-    await invoke('watch', { revisions });
+  watch: async (heard) => {
+    const news = new Channel<News>();
+    news.onmessage = heard;
+    await invoke('watch', { news });
   },
 };

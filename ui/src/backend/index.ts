@@ -4,7 +4,17 @@
  * Two implementations: the desktop shell (`desktop.ts`, the only file that imports Tauri) and a simulated engine for the
  * browser and for tests (`mock.ts`).
  */
-import type { FailureView, NewDownload, Query, View, Welcome } from '../types';
+import type { Language } from '../i18n/index.svelte';
+import type { AskFor, FailureView, Lending, NewDownload, Query, View, Welcome } from '../types';
+
+/** What the shell tells the page by itself. */
+export type News =
+  /** Something is different now: ask for a view. */
+  | 'changed'
+  /** The window is to be closed and nothing would be left to bring it back: ask the user, then `quit` or nothing. */
+  | 'close_asked'
+  /** The user wants to see the help requests. */
+  | 'show_requests';
 
 export interface Backend {
   view(query: Query): Promise<View>;
@@ -18,9 +28,20 @@ export interface Backend {
   openFolder(id: number): Promise<void>;
   /** The system's dialog for folders; `null` when it was cancelled. */
   pickFolder(from: string): Promise<string | null>;
+  /** Asks others for help with a download; nothing waits for their answers. */
+  ask(id: number, ask: AskFor): Promise<void>;
+  /** Answers a help request. Whether it still waited for an answer. */
+  decide(id: string, accept: boolean): Promise<boolean>;
+  /** Ends a session in which this device helps. Whether there was one. */
+  stopHelping(id: string): Promise<boolean>;
+  setLending(lending: Lending): Promise<void>;
+  /** The language of what the shell shows by itself: its tray and its notifications. */
+  speak(language: Language): Promise<void>;
+  /** Ends the program in order. */
+  quit(): Promise<void>;
   welcome(): Promise<Welcome>;
-  /** Calls `changed` when something has changed, at most ten times a second. Call once. */
-  onChange(changed: () => void): Promise<void>;
+  /** Hears the news, of changes at most ten times a second. Call once. */
+  watch(heard: (news: News) => void): Promise<void>;
 }
 
 /** What a rejected promise of a backend holds; everything else is a mistake of ours and told as such. */

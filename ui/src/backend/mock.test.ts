@@ -3,7 +3,7 @@ import type { Query } from '../types';
 import { MockBackend } from './mock';
 import { sceneOf } from './scenes';
 
-const all: Query = { filter: 'all', search: '', first: 0, count: 200, selected: null };
+const all: Query = { filter: 'all', search: '', first: 0, count: 200, selected: null, peers: 10 };
 const file = (name: string, more = {}) => ({
   name,
   host: 'example.org',
@@ -49,7 +49,7 @@ test('a failure has its message and hint, and can be tried again', async () => {
 test('a changed engine says so', async () => {
   const engine = new MockBackend({ downloads: [file('a')] });
   let changes = 0;
-  await engine.onChange(() => (changes += 1));
+  await engine.watch((news) => (changes += Number(news === 'changed')));
   await engine.pauseAll();
   await engine.resumeAll();
   expect(changes).toBe(2);

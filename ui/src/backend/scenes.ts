@@ -1,5 +1,5 @@
-/** Scenes for the mock: what a page looks like on a full day, with errors, with ten thousand rows. */
-import { MockBackend, type MockDownload } from './mock';
+/** Scenes for the mock: what a page looks like on a full day, alone, with errors, with ten thousand rows. */
+import { MockBackend, type MockDownload, type MockPeer, type MockWorld } from './mock';
 
 const MB = 1_000_000;
 
@@ -9,11 +9,12 @@ const full: MockDownload[] = [
     host: 'mirror.example.edu',
     total: 3_934 * MB,
     share: 0.1,
+    limit: 'address',
     sources: [
       { name: 'mirror.example.edu', bytesPerS: 10.2 * MB, joinsMs: 0 },
-      { name: 'Mo', bytesPerS: 10.6 * MB, joinsMs: 18_000 },
-      { name: 'Ana', bytesPerS: 10.4 * MB, joinsMs: 30_000 },
-      { name: 'Wei 伟', bytesPerS: 10.6 * MB, joinsMs: 48_000 },
+      { name: 'Mo', peer: 'mo', bytesPerS: 10.6 * MB, joinsMs: 18_000 },
+      { name: 'Ana', peer: 'ana', bytesPerS: 10.4 * MB, joinsMs: 30_000 },
+      { name: 'Wei 伟', peer: 'wei', bytesPerS: 10.6 * MB, joinsMs: 48_000 },
     ],
   },
   {
@@ -90,18 +91,101 @@ const many: MockDownload[] = Array.from({ length: 10_000 }, (_, i) => ({
   sources: [{ name: 'photos.example.org', bytesPerS: 12 * MB, joinsMs: 0 }],
 }));
 
-const scenes: Record<string, { downloads: MockDownload[]; afterMs: number }> = {
-  full: { downloads: full, afterMs: 78_000 },
-  error: { downloads: errors, afterMs: 0 },
-  many: { downloads: many, afterMs: 5000 },
-  empty: { downloads: [], afterMs: 0 },
+/** Friends, strangers, one who is away, one who does not lend. */
+const people: MockPeer[] = [
+  {
+    peer: 'mo',
+    name: 'Mo',
+    friend: true,
+    bringsBytesPerS: 10.6 * MB,
+    addresses: ['10.42.3.17:26269', '[2001:db8:42::17]:26269'],
+  },
+  { peer: 'ana', name: 'Ana', friend: true, bringsBytesPerS: 10.4 * MB },
+  { peer: 'wei', name: 'Wei 伟', friend: true, bringsBytesPerS: 10.6 * MB },
+  { peer: 'priya', name: 'Priya', friend: true, lending: false },
+  { peer: 'kim', name: 'kim-thinkpad', bringsBytesPerS: 9.8 * MB },
+  { peer: 'lab', name: 'lab-pc-204', lending: false },
+  { peer: 'jo', name: 'Jo', friend: true, online: false },
+];
+
+const fromMo = {
+  peer: 'mo',
+  origins: ['https://ftp.example.org', 'https://mirror.example.edu'],
+  fileName: 'debian-13.2.0-amd64-DVD-1.iso',
+  sizeBytes: 3_934 * MB,
+  budgetBytes: 500 * MB,
+};
+const fromKim = {
+  peer: 'kim',
+  origins: ['http://data.example.net:8080'],
+  sizeBytes: 1_240 * MB,
+  budgetBytes: 310 * MB,
+};
+const fromAna = {
+  peer: 'ana',
+  origins: ['https://video.example.edu'],
+  fileName: 'lecture-08-file-systems.mp4',
+  sizeBytes: 980 * MB,
+  budgetBytes: 245 * MB,
+};
+
+const lending = { on: true };
+const alone = full.slice(1);
+const slow: MockDownload[] = full.map((plan) => ({ ...plan, sources: plan.sources.slice(0, 1) }));
+
+const scenes: Record<string, { world: MockWorld; afterMs: number }> = {
+  full: {
+    world: {
+      downloads: full,
+      peers: people,
+      lending,
+      requests: [{ ...fromKim, afterMs: 70_000 }],
+    },
+    afterMs: 78_000,
+  },
+  slow: { world: { downloads: slow, peers: people }, afterMs: 24_000 },
+  requests: {
+    world: {
+      downloads: full,
+      peers: people,
+      lending,
+      requests: [fromKim, fromMo, fromAna].map((plan, i) => ({
+        ...plan,
+        afterMs: 48_000 + i * 9000,
+      })),
+    },
+    afterMs: 78_000,
+  },
+  helping: {
+    world: {
+      downloads: alone,
+      peers: people,
+      lending: { on: true, accept: 'friends' },
+      requests: [
+        { ...fromMo, sentBytes: 112 * MB, takesBytesPerS: 4.1 * MB },
+        { ...fromKim, sentBytes: 238 * MB, takesBytesPerS: 2.3 * MB },
+      ],
+    },
+    afterMs: 8000,
+  },
+  alone: { world: { downloads: alone }, afterMs: 12_000 },
+  offline: {
+    world: {
+      downloads: alone,
+      networkFailure: 'the key of this device cannot be read: permission denied',
+    },
+    afterMs: 12_000,
+  },
+  error: { world: { downloads: errors, peers: people }, afterMs: 0 },
+  many: { world: { downloads: many, peers: people }, afterMs: 5000 },
+  empty: { world: { peers: people }, afterMs: 0 },
 };
 
 /** The mock that the address asks for, `?scene=full`; it runs on unless `&still`. */
 export function sceneOf(search: string): MockBackend {
   const wishes = new URLSearchParams(search);
-  const scene = scenes[wishes.get('scene') ?? 'full'] ?? { downloads: [], afterMs: 0 };
-  const backend = new MockBackend({ downloads: scene.downloads, seed: 7 });
+  const scene = scenes[wishes.get('scene') ?? 'full'] ?? { world: {}, afterMs: 0 };
+  const backend = new MockBackend({ ...scene.world, seed: 7 });
   backend.advance(scene.afterMs);
   if (!wishes.has('still')) backend.run();
   return backend;

@@ -49,3 +49,13 @@ test('throughput has its unit', () => {
   expect(english.throughput(41_800_000)).toBe('41.8 MB/s');
   expect(chinese.throughput(41_800_000)).toBe('41.8 MB/秒');
 });
+
+test.each([
+  [10_240_000, 41_800_000, '10.2'],
+  [400_000, 41_800_000, '0.4'],
+  [104_000_000, 312_000_000, '104'],
+  [300, 900, '300'],
+  [0, 0, '0'],
+])('%d as a part of %d is written %s, in the unit of the whole', (part, whole, text) => {
+  expect(english.throughputOf(part, whole)).toBe(text);
+});

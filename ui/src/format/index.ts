@@ -51,6 +51,14 @@ export class Formats {
     return `${digits.format(value)} ${this.#units.bytes[unit]}`;
   }
 
+  /** `10.2`: a throughput as a part of another one, in the unit in which that one is printed. */
+  throughputOf(bytesPerS: number, whole: number): string {
+    let unit = 1;
+    while (Math.max(0, whole) / unit >= STEP - 0.5) unit *= STEP;
+    const value = Math.max(0, bytesPerS) / unit;
+    return (value < 99.95 && unit > 1 ? this.#tenths : this.#whole).format(value);
+  }
+
   /** `41.8 MB/s`. */
   throughput(bytesPerS: number): string {
     return this.bytes(bytesPerS) + this.#units.perSecond;

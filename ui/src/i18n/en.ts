@@ -1,4 +1,13 @@
-import type { Action, Filter, RowState, VerificationView } from '../types';
+import type { AskChoice } from '../state/choices';
+import type {
+  Action,
+  Filter,
+  HelpState,
+  Lending,
+  LimitView,
+  RowState,
+  VerificationView,
+} from '../types';
 
 const verifications: Record<VerificationView, string> = {
   verified: 'verified',
@@ -36,6 +45,41 @@ const actions: Record<Action, string> = {
   resume: 'Resume',
   remove: 'Remove',
   open_folder: 'Show in folder',
+};
+
+/** What a peer that was asked said. */
+const helpStates: Record<HelpState, string> = {
+  asked: 'asked',
+  accepted: 'helps',
+  declined: 'not now',
+  expired: 'no answer',
+  lost: 'out of reach',
+  ended: 'has stopped',
+};
+
+const accepts: Record<Lending['accept'], string> = {
+  ask: 'Ask me each time',
+  friends: 'Help friends at once',
+  all: 'Help everyone at once',
+};
+
+const acceptHelp: Record<Lending['accept'], string> = {
+  ask: 'You decide about each request.',
+  friends: 'Friends are helped without a question; strangers still have to ask.',
+  all: 'Whoever asks on this network is helped without a question.',
+};
+
+const asks: Record<AskChoice, string> = {
+  none: 'Nobody',
+  friends: 'Friends',
+  everyone: 'Everyone',
+};
+
+const askHelp: Record<AskChoice, string> = {
+  none: 'You can still ask later, in the details of the download.',
+  friends: 'Friends who lend are asked. Links with a “?” in them are not passed on by themselves.',
+  everyone:
+    'Strangers on this network are asked too, for http and ftp links only; https goes to friends. Links with a “?” are not passed on by themselves.',
 };
 
 /** What went wrong, in a few words, and what the user can do. `hint` is the sentence of `FailureCode::hint`. */
@@ -157,14 +201,34 @@ export const en = {
     throughput: 'Throughput of all downloads',
     search: 'Search downloads',
     clearSearch: 'Clear the search',
+    askFriends: 'Ask friends',
+    askFriendsHelp: 'Ask others to help with the selected download',
+    askNobody: 'Select a download that runs while others are online',
+    lent: (throughput: string) => `lent ${throughput}`,
+    lentHelp: 'What others get over your line now',
   },
-  sidebar: { downloads: 'Downloads', settings: 'Settings', label: 'What to show' },
+  sidebar: {
+    downloads: 'Downloads',
+    together: 'Together',
+    friends: 'Friends',
+    requests: 'Requests',
+    helping: 'Helping',
+    online: 'Online now',
+    settings: 'Settings',
+    label: 'What to show',
+    alone: 'Working alone',
+  },
   filters,
   actions,
   states,
   verifications,
   verificationHelp,
   failures,
+  helpStates,
+  accepts,
+  acceptHelp,
+  asks,
+  askHelp,
 
   list: {
     label: 'Downloads',
@@ -172,6 +236,7 @@ export const en = {
     left: (duration: string) => `${duration} left`,
     progress: (name: string) => `Progress of ${name}`,
     more: (name: string) => `More for ${name}`,
+    you: 'you',
     sha256: 'SHA-256',
     loading: 'Loading',
     connecting: 'asking the server',
@@ -216,6 +281,7 @@ export const en = {
     noLinks: 'Paste at least one link.',
     tooMany: (max: number) => `At most ${max} links at once.`,
     added: (n: number) => (n === 1 ? '1 download added.' : `${n} downloads added.`),
+    ask: 'Ask for help',
     partly: (added: number, left: number) =>
       `${added} added. ${left === 1 ? 'This one was' : `These ${left} were`} not:`,
   },
@@ -263,6 +329,131 @@ export const en = {
     digest: 'SHA-256',
   },
 
+  /** What keeps this device from getting more by itself. */
+  limits: {
+    address: 'More connections bring nothing more: it is this server’s limit, or your line’s.',
+    connections: 'The server refuses more connections.',
+  } satisfies Record<LimitView, string>,
+
+  lending: {
+    on: 'Lending is on',
+    off: 'Lending is off',
+    label: 'Lend my line to others',
+    offHelp: 'Nobody can ask you for help',
+    idle: 'Nothing is lent right now',
+    now: (throughput: string) => `${throughput} lent right now`,
+    switchOn: 'Switch lending on',
+    title: 'Helping others',
+    private: 'Also fetch from private addresses',
+    privateHelp: 'Servers inside your own network. Leave it off where you do not trust all of it.',
+  },
+
+  friends: {
+    title: 'Friends',
+    online: (n: string) => `${n} online`,
+    thisDevice: 'This device, as others see it',
+    id: 'Device id',
+    copy: 'Copy the device id',
+    copied: 'Copied',
+    friend: 'Friend',
+    stranger: 'Seen on this network',
+    lends: 'lends',
+    doesNotLend: 'does not lend',
+    isOnline: 'online',
+    isOffline: 'offline',
+    helps: (n: number) => (n === 1 ? 'helps you with 1 download' : `helps you with ${n} downloads`),
+    emptyTitle: 'Nobody else is here yet',
+    emptyText:
+      'Whoever runs Manyhands on this network is found without any set-up. They become friends as soon as one of you has helped the other. If somebody is missing, check:',
+    check: {
+      network: 'Both computers are on the same network. Guest networks often keep them apart.',
+      firewall: (port: number) =>
+        `No firewall stands between: TCP port ${port}, and UDP port 5353 by which others are found.`,
+      lending: 'Lending is switched on here and there: only who lends can be asked for help.',
+    },
+  },
+
+  requests: {
+    title: 'Requests',
+    asks: (name: string) => `${name} asks for help`,
+    /** Under the name. */
+    friend: 'A friend',
+    stranger: 'A stranger on this network',
+    file: 'File',
+    size: 'Size',
+    sizeUnknown: 'unknown',
+    unnamed: 'Its name is told to friends only',
+    unnamedShort: 'a file',
+    servers: (n: number): string => (n === 1 ? 'Server' : 'Servers'),
+    cost: 'Cost',
+    upTo: (bytes: string) => `up to ${bytes} of your line`,
+    address: (n: number): string =>
+      n === 1 ? 'This server will see your address.' : 'These servers will see your address.',
+    from: (servers: string) => `from ${servers}`,
+    left: (duration: string) => `${duration} left to answer`,
+    help: 'Help',
+    notNow: 'Not now',
+    more: (n: number) => `+${n} more`,
+    over: 'This request is over already.',
+    nothingStored: 'Nothing is stored on your disk, and you can stop at any moment.',
+    emptyTitle: 'No requests',
+    emptyText:
+      'When somebody on this network asks for your help with a download, it is shown here, and you decide: each request waits for a minute.',
+    offTitle: 'Lending is off',
+    offText:
+      'While it is off nobody can ask you for help. Switched on, others may ask you to fetch a part of a file over your line; you decide about each request.',
+  },
+
+  helping: {
+    title: 'Helping',
+    withFile: (file: string) => `with ${file}`,
+    unnamed: 'with a file whose name was not told',
+    from: (servers: string) => `from ${servers}`,
+    sent: (sent: string, budget: string) => `${sent} of at most ${budget}`,
+    progress: (name: string) => `Sent to ${name}`,
+    stop: 'Stop',
+    nothingStored: 'The bytes only pass through: nothing of this is stored on your disk.',
+    emptyTitle: 'You help nobody right now',
+    emptyText:
+      'When you accept a request, this computer fetches a part of the file from the server and hands it on at once. Nothing is stored on your disk, and you can stop at any moment.',
+  },
+
+  ask: {
+    title: 'Ask for help',
+    text: (name: string) =>
+      `They fetch a part of ${name} over their own line. Whoever accepts learns the link.`,
+    friend: 'Friend',
+    stranger: 'Seen on this network',
+    doesNotLend: 'does not lend',
+    before: (state: string) => `last time: ${state}`,
+    strangers: (names: string) =>
+      `${names}: no friend yet. To ask means that they may learn this link, and once they help they are a friend.`,
+    and: (names: string[]) => names.join(', '),
+    nobody: 'Nobody is there to be asked right now.',
+    submit: (n: number) => `Ask ${n}`,
+    cancel: 'Cancel',
+    /** Heads the answers of those who were asked. */
+    asked: 'Asked',
+    offer: (friends: number, others: number) => {
+      const friendly = friends === 1 ? '1 friend' : `${friends} friends`;
+      const strange = others === 1 ? '1 other' : `${others} others`;
+      if (others === 0) return `${friendly} ${friends === 1 ? 'is' : 'are'} online and could help.`;
+      if (friends === 0) return `${strange} ${others === 1 ? 'is' : 'are'} online and could help.`;
+      return `${friendly} and ${strange} are online and could help.`;
+    },
+  },
+
+  quit: {
+    title: 'Quit Manyhands?',
+    text: 'There is no tray to stay in. Downloads stop now, and go on at the next start.',
+    helping: (n: number) =>
+      n === 1
+        ? 'You are helping somebody; they go on without you.'
+        : `You are helping ${n} others; they go on without you.`,
+    confirm: 'Quit',
+    cancel: 'Keep running',
+  },
+
   /** The lines of the log by their English text; what is not here is shown as it came. */
   logLines: {
     'Waits for its turn.': 'Waits for its turn.',
@@ -288,6 +479,11 @@ export const en = {
     noLinks: 'There is no link in what was pasted.',
     noLinksDropped: 'There is no link in what was dropped.',
     cannotShow: 'The file cannot be shown in its folder',
+    alone: 'Manyhands works alone',
+    aloneText: (why: string) => `Others cannot be met: ${why}`,
+    nobodyThere: 'Nobody is online yet',
+    nobodyThereText: 'Whoever appears within a minute is asked.',
+    nobodyAsked: 'Nobody is there any more to be asked.',
     lost: 'Manyhands does not answer any more. Close the window and start it again.',
     close: 'Close',
   },

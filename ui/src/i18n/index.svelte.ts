@@ -18,11 +18,12 @@ export function systemLanguage(preferred: readonly string[]): Language {
   return 'en';
 }
 
+export const languageOf = (choice: LanguageChoice): Language =>
+  choice === 'system' ? systemLanguage(navigator.languages) : choice;
+
 class Speech {
   choice = $state<LanguageChoice>('system');
-  readonly language: Language = $derived(
-    this.choice === 'system' ? systemLanguage(navigator.languages) : this.choice,
-  );
+  readonly language: Language = $derived(languageOf(this.choice));
   readonly texts: Catalogue = $derived(LANGUAGES[this.language]);
   readonly formats = $derived(new Formats(this.texts.locale, this.texts.units));
 }

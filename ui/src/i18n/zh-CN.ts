@@ -21,8 +21,23 @@ export const zhCN: Catalogue = {
     throughput: '所有下载的总速度',
     search: '搜索下载',
     clearSearch: '清除搜索',
+    askFriends: '请好友帮忙',
+    askFriendsHelp: '请其他人帮忙下载所选文件',
+    askNobody: '请选中一个正在进行的下载，并且有其他人在线',
+    lent: (throughput) => `借出 ${throughput}`,
+    lentHelp: '其他人此刻经由你的线路得到的数据',
   },
-  sidebar: { downloads: '下载', settings: '设置', label: '显示内容' },
+  sidebar: {
+    downloads: '下载',
+    together: '协作',
+    friends: '好友',
+    requests: '求助',
+    helping: '正在帮助',
+    online: '当前在线',
+    settings: '设置',
+    label: '显示内容',
+    alone: '独自工作',
+  },
   filters: { all: '全部', active: '进行中', queued: '等待中', done: '已完成' },
   actions: { pause: '暂停', resume: '继续', remove: '移除', open_folder: '在文件夹中显示' },
   states: {
@@ -132,12 +147,35 @@ export const zhCN: Catalogue = {
     },
   },
 
+  helpStates: {
+    asked: '已询问',
+    accepted: '正在帮忙',
+    declined: '暂时不行',
+    expired: '没有回答',
+    lost: '联系不上',
+    ended: '已停止',
+  },
+  accepts: { ask: '每次问我', friends: '好友直接帮', all: '所有人直接帮' },
+  acceptHelp: {
+    ask: '每个求助都由你决定。',
+    friends: '好友求助时直接帮忙；陌生人仍需先问你。',
+    all: '此网络上的任何人求助时都直接帮忙，不再询问。',
+  },
+  asks: { none: '不请', friends: '好友', everyone: '所有人' },
+  askHelp: {
+    none: '以后仍可在下载的详情里请人帮忙。',
+    friends: '会询问愿意出借带宽的好友。含有“?”的链接不会自动告诉任何人。',
+    everyone:
+      '也会询问此网络上的陌生人，但仅限 http 和 ftp 链接；https 链接只告诉好友。含有“?”的链接不会自动告诉任何人。',
+  },
+
   list: {
     label: '下载',
     of: (done, total) => `${done} / ${total}`,
     left: (duration) => `剩余 ${duration}`,
     progress: (name) => `${name} 的进度`,
     more: (name) => `${name} 的更多操作`,
+    you: '你',
     sha256: 'SHA-256',
     loading: '正在载入',
     connecting: '正在询问服务器',
@@ -181,6 +219,7 @@ export const zhCN: Catalogue = {
     noLinks: '请至少粘贴一个链接。',
     tooMany: (max) => `一次最多 ${max} 个链接。`,
     added: (n) => `已添加 ${n} 个下载。`,
+    ask: '请人帮忙',
     partly: (added, left) => `已添加 ${added} 个，以下 ${left} 个未添加：`,
   },
 
@@ -226,6 +265,119 @@ export const zhCN: Catalogue = {
     digest: 'SHA-256',
   },
 
+  limits: {
+    address: '更多连接也不会更快：这是服务器或你的线路的上限。',
+    connections: '服务器拒绝更多连接。',
+  },
+
+  lending: {
+    on: '出借带宽：已开启',
+    off: '出借带宽：已关闭',
+    label: '把我的线路借给其他人',
+    offHelp: '没有人能请你帮忙',
+    idle: '此刻没有借出',
+    now: (throughput) => `此刻借出 ${throughput}`,
+    switchOn: '开启出借',
+    title: '帮助其他人',
+    private: '也从私有地址获取',
+    privateHelp: '即你所在网络内部的服务器。如果不信任整个网络，请不要开启。',
+  },
+
+  friends: {
+    title: '好友',
+    online: (n) => `${n} 人在线`,
+    thisDevice: '本机（其他人看到的样子）',
+    id: '设备标识',
+    copy: '复制设备标识',
+    copied: '已复制',
+    friend: '好友',
+    stranger: '在此网络上见到',
+    lends: '出借带宽',
+    doesNotLend: '不出借带宽',
+    isOnline: '在线',
+    isOffline: '离线',
+    helps: (n) => `正在帮你下载 ${n} 个文件`,
+    emptyTitle: '这里还没有其他人',
+    emptyText:
+      '此网络上运行 Manyhands 的人无需任何设置就会被发现。只要一方帮助过另一方，你们就成为好友。如果少了某个人，请检查：',
+    check: {
+      network: '两台电脑在同一个网络上。访客网络往往会把它们隔开。',
+      firewall: (port) => `没有防火墙阻挡：TCP 端口 ${port}，以及用来发现彼此的 UDP 端口 5353。`,
+      lending: '两边都已开启出借：只有愿意出借的人才能被请求帮忙。',
+    },
+  },
+
+  requests: {
+    title: '求助',
+    asks: (name) => `${name} 请你帮忙`,
+    friend: '好友',
+    stranger: '此网络上的陌生人',
+    file: '文件',
+    size: '大小',
+    sizeUnknown: '未知',
+    unnamed: '文件名只告诉好友',
+    unnamedShort: '一个文件',
+    servers: () => '服务器',
+    cost: '代价',
+    upTo: (bytes) => `最多占用你的线路 ${bytes}`,
+    address: (n) => (n === 1 ? '该服务器会看到你的地址。' : '这些服务器会看到你的地址。'),
+    from: (servers) => `来自 ${servers}`,
+    left: (duration) => `还有 ${duration}可以回答`,
+    help: '帮忙',
+    notNow: '暂时不',
+    more: (n) => `还有 ${n} 个`,
+    over: '这个求助已经结束。',
+    nothingStored: '你的磁盘上不会存储任何内容，而且随时可以停止。',
+    emptyTitle: '没有求助',
+    emptyText: '此网络上有人请你帮忙下载时，会显示在这里，由你决定：每个求助等待一分钟。',
+    offTitle: '出借带宽已关闭',
+    offText:
+      '关闭时没有人能请你帮忙。开启后，其他人可以请你经由你的线路获取文件的一部分；每个求助都由你决定。',
+  },
+
+  helping: {
+    title: '正在帮助',
+    withFile: (file) => `下载 ${file}`,
+    unnamed: '下载一个没有告知名称的文件',
+    from: (servers) => `来自 ${servers}`,
+    sent: (sent, budget) => `${sent}，最多 ${budget}`,
+    progress: (name) => `已发送给 ${name}`,
+    stop: '停止',
+    nothingStored: '数据只是经过：你的磁盘上不会存储任何内容。',
+    emptyTitle: '此刻没有在帮助任何人',
+    emptyText:
+      '接受求助后，这台电脑会从服务器获取文件的一部分并立即转交。你的磁盘上不会存储任何内容，而且随时可以停止。',
+  },
+
+  ask: {
+    title: '请人帮忙',
+    text: (name) => `他们经由自己的线路获取 ${name} 的一部分。接受的人会得知链接。`,
+    friend: '好友',
+    stranger: '在此网络上见到',
+    doesNotLend: '不出借带宽',
+    before: (state) => `上次：${state}`,
+    strangers: (names) =>
+      `${names}：还不是好友。询问即表示他们可以得知这个链接；帮过忙之后就是好友了。`,
+    and: (names) => names.join('、'),
+    nobody: '此刻没有人可以询问。',
+    submit: (n) => `询问 ${n} 人`,
+    cancel: '取消',
+    asked: '已询问',
+    offer: (friends, others) => {
+      if (others === 0) return `${friends} 位好友在线，可以帮忙。`;
+      if (friends === 0) return `${others} 个其他人在线，可以帮忙。`;
+      return `${friends} 位好友和 ${others} 个其他人在线，可以帮忙。`;
+    },
+  },
+
+  quit: {
+    title: '退出 Manyhands？',
+    text: '没有系统托盘可以停留。下载会停止，下次启动时继续。',
+    helping: (n) => `你正在帮助 ${n} 个人；他们会在没有你的情况下继续。`,
+    confirm: '退出',
+    cancel: '继续运行',
+  },
+
   logLines: {
     'Waits for its turn.': '等待轮到它。',
     'Asks the server.': '询问服务器。',
@@ -250,6 +402,11 @@ export const zhCN: Catalogue = {
     noLinks: '粘贴的内容里没有链接。',
     noLinksDropped: '拖放的内容里没有链接。',
     cannotShow: '无法在文件夹中显示文件',
+    alone: 'Manyhands 独自工作',
+    aloneText: (why) => `无法与其他人相见：${why}`,
+    nobodyThere: '还没有人在线',
+    nobodyThereText: '一分钟内出现的人会被询问。',
+    nobodyAsked: '已经没有人可以询问了。',
     lost: 'Manyhands 没有响应了。请关闭窗口后重新启动。',
     close: '关闭',
   },

@@ -24,7 +24,14 @@ async function rowIn(state: RowState, more = {}): Promise<DownloadRow> {
       },
     ],
   });
-  const query = { filter: 'all', search: '', first: 0, count: 1, selected: null } as const;
+  const query = {
+    filter: 'all',
+    search: '',
+    first: 0,
+    count: 1,
+    selected: null,
+    peers: 10,
+  } as const;
   const [row] = (await engine.view(query)).rows;
   if (!row) throw new Error('a row was expected');
   return row;

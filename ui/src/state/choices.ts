@@ -9,14 +9,19 @@ export function showTheme(theme: Theme): void {
   else document.documentElement.dataset['theme'] = theme;
 }
 
+/** Whom to ask for help with new downloads. */
+export const ASKS = ['none', 'friends', 'everyone'] as const;
+export type AskChoice = (typeof ASKS)[number];
+
 export interface Choices {
   theme: Theme;
   language: LanguageChoice;
   detailsPx: number;
+  ask: AskChoice;
 }
 
 const KEY = 'manyhands.choices';
-const DEFAULTS: Choices = { theme: 'system', language: 'system', detailsPx: 316 };
+const DEFAULTS: Choices = { theme: 'system', language: 'system', detailsPx: 316, ask: 'none' };
 
 /** What was chosen before; what cannot be read is as if it had never been chosen. */
 export function readChoices(storage: Pick<Storage, 'getItem'>): Choices {
@@ -26,6 +31,7 @@ export function readChoices(storage: Pick<Storage, 'getItem'>): Choices {
     return {
       theme: THEMES.find((theme) => theme === given.theme) ?? DEFAULTS.theme,
       language: given.language === 'en' || given.language === 'zh-CN' ? given.language : 'system',
+      ask: ASKS.find((ask) => ask === given.ask) ?? DEFAULTS.ask,
       detailsPx: Number.isFinite(given.detailsPx) ? Number(given.detailsPx) : DEFAULTS.detailsPx,
     };
   } catch {

@@ -15,3 +15,16 @@ export function colourIndex(source: number): number {
 export function colour(source: number): string {
   return `var(--source-${colourIndex(source)})`;
 }
+
+/** A peer's own colour where it is no source: the same one every time, never yours. */
+export function peerColour(peer: string): string {
+  let mixed = 0;
+  for (const letter of peer) mixed = (Math.imul(mixed, 31) + (letter.codePointAt(0) ?? 0)) >>> 0;
+  return colour(1 + (mixed % (COLOURS - 1)));
+}
+
+/** The letter in an avatar: the first that is one, whole, in whatever script. */
+export function initial(name: string): string {
+  const [letter] = /[\p{L}\p{N}]/u.exec(name) ?? [];
+  return letter?.toLocaleUpperCase() ?? '?';
+}

@@ -20,10 +20,10 @@ test('a folder is a whole path', () => {
 
 test('name and digest belong to a single link only', () => {
   const more = { name: ' x.iso ', sha256: 'ab' };
-  expect(downloadsOf(draft('https://a.org/1', more))).toEqual([
+  expect(downloadsOf(draft('https://a.org/1', more), 'none')).toEqual([
     { url: 'https://a.org/1', dir: '/tmp', out: 'x.iso', sha256: 'ab', connections: 8 },
   ]);
-  const two = downloadsOf(draft('https://a.org/1\nhttps://a.org/2', more));
+  const two = downloadsOf(draft('https://a.org/1\nhttps://a.org/2', more), 'none');
   expect(two.map(({ out, sha256 }) => [out, sha256])).toEqual([
     [null, null],
     [null, null],
@@ -32,7 +32,7 @@ test('name and digest belong to a single link only', () => {
 
 test('what was refused stays, with everything else that was typed', () => {
   const before = draft('https://a.org/1\nhttps://a.org/2', { sha256: 'zz', connections: 3 });
-  const [, second] = downloadsOf(before);
+  const [, second] = downloadsOf(before, 'none');
   if (!second) throw new Error('two downloads were expected');
   const failure = { code: 'bad-digest', message: '', hint: '' };
   expect(rest(before, { added: [1], refused: [{ download: second, failure }] })).toEqual({
@@ -47,4 +47,13 @@ test('new links are put under those that are there, once', () => {
     'half typed\nhttps://a.org/1',
   );
   expect(withLinks(draft('https://a.org/1\n'), ['https://a.org/1']).links).toBe('https://a.org/1');
+});
+
+test('whom to ask goes with every link', () => {
+  const asked = downloadsOf(draft('https://a.org/1\nhttps://a.org/2'), 'friends');
+  expect(asked.map(({ ask }) => ask)).toEqual([
+    { who: 'friends', waitS: 60 },
+    { who: 'friends', waitS: 60 },
+  ]);
+  expect(downloadsOf(draft('https://a.org/1'), 'none')[0]).not.toHaveProperty('ask');
 });

@@ -1,9 +1,12 @@
 /** What is typed into the dialog for new downloads. It is kept when the dialog is closed, until it is added. */
 import type { FailureView, NewDownload } from '../types';
+import type { AskChoice } from './choices';
 import { MAX_LINKS, readLines } from './links';
 
 export const DEFAULT_CONNECTIONS = 8;
 export const MAX_CONNECTIONS = 16;
+/** Peers that appear so long after a download was added are asked too. */
+const ASK_WAIT_S = 60;
 
 export interface Draft {
   links: string;
@@ -42,7 +45,7 @@ export function problemOf(draft: Draft): Problem | null {
 }
 
 /** What to ask of the engine: one a link; name and digest belong to a single one only. */
-export function downloadsOf(draft: Draft): NewDownload[] {
+export function downloadsOf(draft: Draft, ask: AskChoice): NewDownload[] {
   const { links } = readLines(draft.links);
   const single = links.length === 1;
   const given = (text: string) => (text.trim() === '' ? null : text.trim());
@@ -52,6 +55,7 @@ export function downloadsOf(draft: Draft): NewDownload[] {
     out: single ? given(draft.name) : null,
     sha256: single ? given(draft.sha256) : null,
     connections: draft.connections,
+    ...(ask !== 'none' && { ask: { who: ask, waitS: ASK_WAIT_S } }),
   }));
 }
 

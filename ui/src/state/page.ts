@@ -9,8 +9,17 @@ import type { DownloadRow, Filter, Query, View } from '../types';
 const MARGIN = 20;
 /** The engine gives no more rows at once. */
 const MAX_ROWS = 200;
+/** Peers that the sidebar shows … */
+export const PEERS_BESIDE = 6;
+/** … and that the page of friends does: more are not given. */
+const MAX_PEERS = 500;
+
+/** What is shown in the middle. */
+export const PLACES = ['downloads', 'friends', 'requests', 'helping'] as const;
+export type Place = (typeof PLACES)[number];
 
 export interface Page {
+  place: Place;
   filter: Filter;
   search: string;
   /** The visible rows, `first` and how many. */
@@ -31,6 +40,8 @@ export interface Selection {
 
 export type PageEvent =
   | { kind: 'view-arrived'; query: Query; view: View }
+  | { kind: 'place-chosen'; place: Place }
+  /** These two lead to the downloads, wherever one is. */
   | { kind: 'filter-chosen'; filter: Filter }
   | { kind: 'search-typed'; search: string }
   | { kind: 'scrolled'; first: number; count: number }
@@ -42,6 +53,7 @@ export type PageEvent =
   | { kind: 'details-closed' };
 
 export const emptyPage: Page = {
+  place: 'downloads',
   filter: 'all',
   search: '',
   visible: { first: 0, count: 20 },
@@ -63,6 +75,7 @@ export function queryOf(page: Page): Query {
     first: near ? first : Math.max(0, around - MARGIN),
     count: near ? last - first : page.visible.count + 2 * MARGIN,
     selected: page.selected?.id ?? null,
+    peers: page.place === 'friends' ? MAX_PEERS : PEERS_BESIDE,
   };
 }
 
@@ -82,8 +95,10 @@ export function apply(page: Page, event: PageEvent): Page {
   switch (event.kind) {
     case 'view-arrived':
       return arrived(page, event.query, event.view);
+    case 'place-chosen':
+      return event.place === page.place ? page : { ...page, place: event.place };
     case 'filter-chosen':
-      if (event.filter === page.filter) return page;
+      if (event.filter === page.filter) return { ...page, place: 'downloads' };
       return { ...restarted(page), filter: event.filter };
     case 'search-typed':
       if (event.search === page.search) return page;
@@ -119,6 +134,7 @@ export function apply(page: Page, event: PageEvent): Page {
 function restarted(page: Page): Page {
   return {
     ...page,
+    place: 'downloads',
     visible: { first: 0, count: page.visible.count },
     selected: null,
     wantedIndex: null,

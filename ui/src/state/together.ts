@@ -1,0 +1,74 @@
+/** What is said about others: which request is asked about, who is offered as a helper, what became of asking. Pure. */
+import type {
+  Candidate,
+  DownloadDetails,
+  DownloadRow,
+  HelpRow,
+  PeerRow,
+  RequestRow,
+  Together,
+} from '../types';
+import { colour } from './colours';
+import type { Place } from './page';
+
+/**
+ * The request that the banner asks about. The one that was shown stays as long as it waits, so that no other one comes
+ * under a pointer that is about to press; on the page of requests there is no banner.
+ */
+export function promptOf(
+  requests: readonly RequestRow[],
+  place: Place,
+  shown: string | null,
+): RequestRow | null {
+  if (place === 'requests') return null;
+  return requests.find(({ id }) => id === shown) ?? requests[0] ?? null;
+}
+
+/** Whom the details offer to ask: nobody as soon as anybody was asked. */
+export function offerOf(details: DownloadDetails): { friends: number; others: number } | null {
+  const able = details.candidates.filter(({ proposed }) => proposed);
+  if (able.length === 0 || details.row.help.length > 0) return null;
+  const friends = able.filter(({ friend }) => friend).length;
+  return { friends, others: able.length - friends };
+}
+
+/** Who is ticked when the dialog opens. */
+export function proposedOf(candidates: readonly Candidate[]): ReadonlySet<string> {
+  const able = candidates.filter(({ proposed, lending }) => proposed && lending);
+  return new Set(able.map(({ peer }) => peer));
+}
+
+/** Those who are ticked and can still be asked, in the order in which they are shown. */
+export function tickedOf(
+  candidates: readonly Candidate[],
+  ticked: ReadonlySet<string>,
+): Candidate[] {
+  return candidates.filter(({ peer, lending }) => lending && ticked.has(peer));
+}
+
+/** The dot beside a peer: its colour as a source of the selected download, otherwise just that it is there. */
+export function dotOf(peer: PeerRow, selected: DownloadRow | null): string {
+  const place = selected?.sources.findIndex((source) => source.peer === peer.peer) ?? -1;
+  const helps = selected?.help.some(
+    (asked) => asked.peer === peer.peer && asked.state === 'accepted',
+  );
+  return place > 0 && helps ? colour(place) : 'var(--good)';
+}
+
+/** What the peers that were asked said, where that is not seen among the sources. */
+export function answersOf(row: DownloadRow): HelpRow[] {
+  const listed = new Set(row.sources.map(({ peer }) => peer));
+  return row.help.filter(({ peer, state }) => state !== 'accepted' || !listed.has(peer));
+}
+
+/** Whether anybody at all can hear a question now. */
+export const anybodyThere = (together: Together | null): boolean => (together?.online ?? 0) > 0;
+
+/** A device id, as short as everywhere in the program. */
+export const shortId = (device: string): string => device.slice(0, 8);
+
+/** The port on which a device listens unless told otherwise; `DEFAULT_PORT` of the protocol. */
+export const DEFAULT_PORT = 26_269;
+
+/** How long a request waits for an answer, in seconds; `PENDING_S` of the protocol. */
+export const PENDING_S = 60;
