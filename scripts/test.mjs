@@ -109,7 +109,7 @@ async function generatedTypes() {
   const stale = names.filter((name) => wanted[name] !== there[name]);
   if (stale.length > 0) {
     throw new Trouble(
-      `Out of date in ui/src/generated: ${stale.join(', ')}. Run: cargo test -p manyhands-engine export_bindings`,
+      `Out of date in ui/src/generated: ${stale.join(', ')}. Run: cargo test --workspace export_bindings`,
     );
   }
 }

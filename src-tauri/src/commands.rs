@@ -1,23 +1,21 @@
 //! What the page can ask. Each command hands on to the engine and says nothing of its own.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use manyhands_engine::view::{FailureView, Query, View, Welcome};
-use manyhands_engine::{DownloadId, Engine, Failure, FailureCode, NewDownload};
-use tauri::async_runtime::JoinHandle;
+use manyhands_engine::view::{FailureView, Lending, Query, View, Welcome};
+use manyhands_engine::{AskFor, DownloadId, Engine, Failure, FailureCode, NewDownload};
 use tauri::ipc::Channel;
-use tauri::{State, WebviewWindow};
+use tauri::{AppHandle, State, WebviewWindow};
 use tauri_plugin_dialog::DialogExt;
 use tokio::sync::oneshot;
 
-use crate::folder;
+use crate::news::{News, Page};
+use crate::outside::Outside;
+use crate::words::Language;
+use crate::{choices, folder, shutdown};
 
 type Answer<T> = Result<T, FailureView>;
-
-/// The task that tells the page of changes. Guards nothing else: a page that was loaded again replaces it.
-#[derive(Debug, Default)]
-pub struct Watching(Mutex<Option<JoinHandle<()>>>);
 
 #[tauri::command]
 pub async fn view(engine: State<'_, Engine>, query: Query) -> Answer<View> {
@@ -59,26 +57,52 @@ pub async fn welcome(engine: State<'_, Engine>) -> Answer<Welcome> {
     Ok(engine.welcome())
 }
 
-/// Sends the revision through the channel whenever it has changed; the page then asks for a view.
+/// Tells the page the news from now on; of changes at most ten times a second.
 #[tauri::command]
 pub async fn watch(
     engine: State<'_, Engine>,
-    watching: State<'_, Watching>,
-    revisions: Channel<u64>,
+    page: State<'_, Page>,
+    news: Channel<News>,
 ) -> Answer<()> {
-    let mut changes = engine.changes();
-    let task = tauri::async_runtime::spawn(async move {
-        while changes.changed().await.is_ok() {
-            let revision = *changes.borrow_and_update();
-            if revisions.send(revision).is_err() {
-                return;
-            }
-        }
-    });
-    let before = watching.0.lock().unwrap_or_else(PoisonError::into_inner).replace(task);
-    if let Some(before) = before {
-        before.abort();
-    }
+    page.listens(&engine, news);
+    Ok(())
+}
+
+/// Asks others for help with a download; nothing waits for their answers.
+#[tauri::command]
+pub async fn ask(engine: State<'_, Engine>, id: DownloadId, ask: AskFor) -> Answer<()> {
+    let AskFor { who, wait_s } = ask;
+    Ok(engine.ask_for_help(id, who, Duration::from_secs(wait_s)).await?)
+}
+
+/// Answers a help request. Whether it still waited for an answer.
+#[tauri::command]
+pub async fn decide(engine: State<'_, Engine>, id: String, accept: bool) -> Answer<bool> {
+    Ok(engine.decide(&id, accept).await?)
+}
+
+/// Ends a session in which this device helps. Whether there was one.
+#[tauri::command]
+pub async fn stop_helping(engine: State<'_, Engine>, id: String) -> Answer<bool> {
+    Ok(choices::stop(&engine, &id).await?)
+}
+
+#[tauri::command]
+pub async fn set_lending(engine: State<'_, Engine>, lending: Lending) -> Answer<()> {
+    Ok(engine.set_lending(lending).await?)
+}
+
+/// The language of what is shown outside of the page.
+#[tauri::command]
+pub async fn speak(outside: State<'_, Outside>, language: Language) -> Answer<()> {
+    outside.speaks(language);
+    Ok(())
+}
+
+/// Ends the program in order.
+#[tauri::command]
+pub async fn quit(app: AppHandle) -> Answer<()> {
+    shutdown::begin(&app);
     Ok(())
 }
 

@@ -3,9 +3,21 @@
 //! The engine is opened first and is shut down last: whatever closes the program (the window, a signal, the end of the
 //! session), all is stored before the process ends.
 
+mod choices;
 mod commands;
 mod folder;
+mod menu;
+mod news;
+mod notifications;
+mod outside;
+mod prompts;
 mod shutdown;
+mod sizes;
+#[cfg(test)]
+mod test_rows;
+mod tray;
+mod window;
+mod words;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,9 +27,6 @@ use manyhands_engine::{Config, Engine, NetworkConfig, OpenError, Remote};
 use tauri::webview::WebviewWindowBuilder;
 use tauri::{App, AppHandle, Manager, RunEvent};
 use tauri_plugin_dialog::{DialogExt, MessageDialogKind};
-
-/// The label of the one window, in `tauri.conf.json` and in the capabilities.
-const WINDOW: &str = "main";
 
 /// Opens the profile and shows the window; returns when the program ends.
 ///
@@ -40,20 +49,28 @@ pub fn run(data_dir: PathBuf) -> anyhow::Result<ExitCode> {
     let failed = opened.is_err();
     let app = tauri::Builder::default()
         .plugin(tauri_plugin_dialog::init())
-        .manage(commands::Watching::default())
+        .manage(news::Page::default())
+        .manage(window::Window::default())
         .invoke_handler(tauri::generate_handler![
             commands::add,
+            commands::ask,
+            commands::decide,
             commands::open_folder,
             commands::pause,
             commands::pause_all,
             commands::pick_folder,
+            commands::quit,
             commands::remove,
             commands::resume,
             commands::resume_all,
+            commands::set_lending,
+            commands::speak,
+            commands::stop_helping,
             commands::view,
             commands::watch,
             commands::welcome,
         ])
+        .on_window_event(window::on_event)
         .setup(move |app| {
             match opened {
                 Ok(engine) => show(app, engine, &data_dir)?,
@@ -76,6 +93,7 @@ pub fn run(data_dir: PathBuf) -> anyhow::Result<ExitCode> {
 fn show(app: &mut App, engine: Engine, data_dir: &Path) -> anyhow::Result<()> {
     shutdown::on_signals(app.handle())?;
     raise_when_asked(app.handle().clone(), &engine);
+    outside::start(app.handle(), &engine, data_dir);
     app.manage(engine);
     let config = app.config().app.windows.first().context("no window is configured")?.clone();
     WebviewWindowBuilder::from_config(app.handle(), &config)?
@@ -99,12 +117,7 @@ fn raise_when_asked(app: AppHandle, engine: &Engine) {
     let mut raised = engine.raised();
     tauri::async_runtime::spawn(async move {
         while raised.changed().await.is_ok() {
-            let Some(window) = app.get_webview_window(WINDOW) else { continue };
-            for done in [window.unminimize(), window.show(), window.set_focus()] {
-                if let Err(error) = done {
-                    tracing::warn!(%error, "the window cannot be raised");
-                }
-            }
+            window::show(&app);
         }
     });
 }

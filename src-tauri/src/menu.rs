@@ -1,0 +1,286 @@
+//! What the icon in the tray shows: its menu, what the entries of that mean, and its words.
+//!
+//! Pure: a view and the words of a language in, entries out.
+
+use manyhands_engine::view::{HelpingRow, RequestRow, View};
+
+use crate::prompts::{named, requester};
+use crate::sizes::bytes;
+use crate::words::Words;
+
+/// Requests, and sessions, that the menu lists; the window shows the others. A longer menu does not fit on small screens.
+const MAX_LISTED: usize = 8;
+
+/// Everything that the icon shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Face {
+    pub entries: Vec<Entry>,
+    pub tooltip: String,
+    /// Whether somebody waits for an answer.
+    pub waiting: bool,
+}
+
+/// One line of the menu.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    Item { choice: Choice, text: String, enabled: bool },
+    Check { choice: Choice, text: String, on: bool },
+    Submenu { text: String, choices: Vec<(Choice, &'static str)> },
+    Line,
+}
+
+/// What the user chooses. Travels as the id of the menu's item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Choice {
+    Show,
+    /// The window, with all requests.
+    ShowRequests,
+    /// Help with the request of this id.
+    Accept(String),
+    Decline(String),
+    /// End the session of this id.
+    Stop(String),
+    /// Lend, or lend no more.
+    Lending,
+    PauseAll,
+    ResumeAll,
+    Quit,
+}
+
+impl Choice {
+    pub fn id(&self) -> String {
+        match self {
+            Self::Show => "show".to_owned(),
+            Self::ShowRequests => "requests".to_owned(),
+            Self::Accept(id) => format!("accept:{id}"),
+            Self::Decline(id) => format!("decline:{id}"),
+            Self::Stop(id) => format!("stop:{id}"),
+            Self::Lending => "lending".to_owned(),
+            Self::PauseAll => "pause-all".to_owned(),
+            Self::ResumeAll => "resume-all".to_owned(),
+            Self::Quit => "quit".to_owned(),
+        }
+    }
+
+    /// `None` for an entry that is not of this menu.
+    pub fn of_id(id: &str) -> Option<Self> {
+        match id.split_once(':') {
+            Some(("accept", id)) => Some(Self::Accept(id.to_owned())),
+            Some(("decline", id)) => Some(Self::Decline(id.to_owned())),
+            Some(("stop", id)) => Some(Self::Stop(id.to_owned())),
+            Some(_) => None,
+            None => [
+                Self::Show,
+                Self::ShowRequests,
+                Self::Lending,
+                Self::PauseAll,
+                Self::ResumeAll,
+                Self::Quit,
+            ]
+            .into_iter()
+            .find(|choice| choice.id() == id),
+        }
+    }
+}
+
+impl Entry {
+    /// Whether the one can become the other without a new menu: only texts and marks differ.
+    pub fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Item { choice: a, .. }, Self::Item { choice: b, .. })
+            | (Self::Check { choice: a, .. }, Self::Check { choice: b, .. }) => a == b,
+            (Self::Submenu { choices: a, .. }, Self::Submenu { choices: b, .. }) => a == b,
+            (Self::Line, Self::Line) => true,
+            _ => false,
+        }
+    }
+}
+
+impl Face {
+    pub fn of(view: &View, words: &Words) -> Self {
+        Self {
+            entries: entries(view, words),
+            tooltip: tooltip(view, words),
+            waiting: view.together.as_ref().is_some_and(|together| !together.requests.is_empty()),
+        }
+    }
+}
+
+/// The whole menu.
+fn entries(view: &View, words: &Words) -> Vec<Entry> {
+    let item = |choice, text: &str, enabled| Entry::Item { choice, text: text.to_owned(), enabled };
+    let mut entries = vec![item(Choice::Show, words.show, true), Entry::Line];
+    if let Some(together) = &view.together {
+        let requests = &together.requests;
+        entries.extend(requests.iter().take(MAX_LISTED).map(|row| request(row, words)));
+        let more = requests.len().saturating_sub(MAX_LISTED);
+        if more > 0 {
+            entries.push(item(Choice::ShowRequests, &(words.more)(more), true));
+        }
+        entries.extend(together.helping.iter().take(MAX_LISTED).map(|row| helping(row, words)));
+        if !requests.is_empty() || !together.helping.is_empty() {
+            entries.push(Entry::Line);
+        }
+        entries.push(Entry::Check {
+            choice: Choice::Lending,
+            text: words.lending.to_owned(),
+            on: together.lending.on,
+        });
+    }
+    entries.extend([
+        item(Choice::PauseAll, words.pause_all, view.can_pause_all),
+        item(Choice::ResumeAll, words.resume_all, view.can_resume_all),
+        Entry::Line,
+        item(Choice::Quit, words.quit, true),
+    ]);
+    entries
+}
+
+/// What the icon says when the pointer rests on it.
+fn tooltip(view: &View, words: &Words) -> String {
+    let lent = view.together.as_ref().map_or(0, |together| together.lent_bytes_per_s);
+    let mut text = "Manyhands".to_owned();
+    for (arrow, bytes_per_s) in [('↓', view.bytes_per_s), ('↑', lent)] {
+        if bytes_per_s > 0 {
+            text += &format!("  {arrow} {}", words.throughput(bytes_per_s));
+        }
+    }
+    text
+}
+
+fn request(row: &RequestRow, words: &Words) -> Entry {
+    let name = named(row.file_name.as_deref(), words.a_file);
+    let what = match row.size_bytes {
+        Some(size) => (words.file)(&name, &bytes(size)),
+        None => name,
+    };
+    Entry::Submenu {
+        text: (words.request)(&requester(row, words), &what),
+        choices: vec![
+            (Choice::Accept(row.id.clone()), words.help),
+            (Choice::Decline(row.id.clone()), words.not_now),
+        ],
+    }
+}
+
+fn helping(row: &HelpingRow, words: &Words) -> Entry {
+    Entry::Submenu {
+        text: (words.helping)(&named(Some(&row.name), words.somebody), &bytes(row.sent_bytes)),
+        choices: vec![(Choice::Stop(row.id.clone()), words.stop)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_rows::{helping_row, request_row, view};
+    use crate::words::Language;
+
+    /// The menu as one reads it.
+    fn drawn(view: &View, language: Language) -> Vec<String> {
+        let draw = |entry: Entry| match entry {
+            Entry::Item { text, enabled: true, .. } => text,
+            Entry::Item { text, enabled: false, .. } => format!("({text})"),
+            Entry::Check { text, on, .. } => format!("[{}] {text}", if on { 'x' } else { ' ' }),
+            Entry::Submenu { text, choices } => {
+                let words: Vec<_> = choices.iter().map(|(_, word)| *word).collect();
+                format!("{text} > {}", words.join(" | "))
+            }
+            Entry::Line => "-".to_owned(),
+        };
+        entries(view, language.words()).into_iter().map(draw).collect()
+    }
+
+    #[test]
+    fn requests_and_sessions_can_be_answered_and_stopped_from_the_menu() {
+        let view = view(vec![request_row("1", "Lin")], vec![helping_row("2", "Mo", 12_000_000)]);
+        assert_eq!(
+            drawn(&view, Language::English),
+            [
+                "Show Manyhands",
+                "-",
+                "Lin: debian-13.iso, 3.9 GB > Help | Not now",
+                "Helping Mo: 12.0 MB sent > Stop",
+                "-",
+                "[x] Lending",
+                "Pause all",
+                "(Resume all)",
+                "-",
+                "Quit",
+            ]
+        );
+        let chinese = drawn(&view, Language::Chinese);
+        assert!(
+            chinese.contains(&"Lin：debian-13.iso，3.9 GB > 帮忙 | 暂不".to_owned()),
+            "{chinese:?}"
+        );
+    }
+
+    #[test]
+    fn without_a_network_there_is_nothing_to_lend() {
+        let mut view = view(Vec::new(), Vec::new());
+        view.together = None;
+        let menu = drawn(&view, Language::English);
+        assert_eq!(menu, ["Show Manyhands", "-", "Pause all", "(Resume all)", "-", "Quit"]);
+    }
+
+    #[test]
+    fn a_flood_of_requests_makes_no_endless_menu() {
+        let rows = (0..20).map(|n| request_row(&n.to_string(), "Lin")).collect();
+        let menu = drawn(&view(rows, Vec::new()), Language::English);
+        assert!(menu.contains(&"12 more …".to_owned()), "{menu:?}");
+        assert_eq!(menu.len(), 2 + MAX_LISTED + 1 + 1 + 5);
+    }
+
+    #[test]
+    fn progress_changes_texts_only_and_another_request_the_menu() {
+        let words = Language::English.words();
+        let before = entries(&view(Vec::new(), vec![helping_row("2", "Mo", 1)]), words);
+        let after = entries(&view(Vec::new(), vec![helping_row("2", "Mo", 9)]), words);
+        let other = entries(&view(Vec::new(), vec![helping_row("3", "Mo", 1)]), words);
+        let alike = |a: &[Entry], b: &[Entry]| a.iter().zip(b).all(|(a, b)| a.is_like(b));
+        assert_ne!(before, after);
+        assert!(alike(&before, &after));
+        assert!(!alike(&before, &other));
+        // A submenu's words are fixed when it is made.
+        let chinese =
+            entries(&view(Vec::new(), vec![helping_row("2", "Mo", 1)]), Language::Chinese.words());
+        assert!(!alike(&before, &chinese));
+    }
+
+    #[test]
+    fn the_icon_says_when_somebody_waits() {
+        let words = Language::English.words();
+        assert!(Face::of(&view(vec![request_row("1", "Lin")], Vec::new()), words).waiting);
+        assert!(!Face::of(&view(Vec::new(), vec![helping_row("2", "Mo", 1)]), words).waiting);
+    }
+
+    #[test]
+    fn a_choice_comes_back_from_its_id() {
+        for choice in [
+            Choice::Show,
+            Choice::ShowRequests,
+            Choice::Accept("1a".to_owned()),
+            Choice::Decline("1a".to_owned()),
+            Choice::Stop("1a".to_owned()),
+            Choice::Lending,
+            Choice::PauseAll,
+            Choice::ResumeAll,
+            Choice::Quit,
+        ] {
+            assert_eq!(Choice::of_id(&choice.id()), Some(choice));
+        }
+        assert_eq!(Choice::of_id("else"), None);
+        assert_eq!(Choice::of_id("else:1a"), None);
+    }
+
+    #[test]
+    fn the_icon_tells_the_throughput_where_there_is_some() {
+        let words = Language::English.words();
+        let mut view = view(Vec::new(), Vec::new());
+        assert_eq!(tooltip(&view, words), "Manyhands  ↓ 41.8 MB/s  ↑ 2.0 MB/s");
+        view.bytes_per_s = 0;
+        view.together = None;
+        assert_eq!(tooltip(&view, words), "Manyhands");
+    }
+}

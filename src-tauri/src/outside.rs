@@ -1,0 +1,340 @@
+//! What the user sees of the program outside of its window: the tray icon and the notifications, kept as the engine is.
+//!
+//! One task looks at the engine when something has changed and owns both. What the user answers there it hands on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use manyhands_engine::view::{DownloadRow, Filter, Query, RequestRow, RowState, View};
+use manyhands_engine::{DownloadId, Engine, Failure};
+use tauri::{AppHandle, Manager};
+use tokio::sync::{Notify, mpsc, watch};
+
+use crate::choices::{self, decide};
+use crate::menu::Face;
+use crate::notifications::{Answer, Card, Notifications, Open};
+use crate::prompts::{Text, difference, ended, request};
+use crate::tray;
+use crate::tray::Tray;
+use crate::window::{self, Place, Window};
+use crate::words::Language;
+
+/// Looks at the engine are at least so far apart: a menu that changes faster cannot be read.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
+/// Rows of a look; as many as a view has.
+const MAX_ROWS: u32 = 200;
+/// Ended downloads that one notification counts. Older ones are no news any more.
+const MAX_ENDED: usize = 100;
+/// Answers to notifications that may wait; there are fewer notifications, and a person answers one at a time.
+const MAX_ANSWERS: usize = 64;
+/// Its presence in the profile says that the user knows what closing the window does.
+const TOLD_OF_TRAY: &str = "told-of-tray";
+
+/// The keys of buttons.
+const ACCEPT: &str = "accept";
+const DECLINE: &str = "decline";
+
+/// The way to speak to the task.
+#[derive(Clone, Debug)]
+pub struct Outside {
+    language: watch::Sender<Language>,
+    /// The user has changed a mark in the menu.
+    marked: Arc<Notify>,
+    ended: watch::Receiver<()>,
+}
+
+/// What a notification was about.
+#[derive(Clone, Debug)]
+enum About {
+    Request(String),
+    Ended,
+    TheTray,
+}
+
+/// What the task owns.
+struct Task {
+    app: AppHandle,
+    engine: Engine,
+    data_dir: PathBuf,
+    /// Gone while a change of it is under way, and for good where there can be none.
+    tray: Option<Tray>,
+    face: Option<Face>,
+    notifications: Notifications,
+    answers: mpsc::Sender<(About, Answer)>,
+    /// The requests that were notified. A notification that the user has closed leaves its place: it does not come again.
+    requests: BTreeMap<String, Option<Open>>,
+    /// Downloads that had not ended at the last look.
+    ongoing: BTreeSet<u64>,
+    /// Those that ended since the user last looked, the newest last, and the notification that says so.
+    ended: Vec<DownloadRow>,
+    ended_card: Option<Open>,
+    tray_card: Option<Open>,
+}
+
+/// Starts the task and makes the icon.
+pub fn start(app: &AppHandle, engine: &Engine, data_dir: &Path) {
+    let made = Tray::new(app, &data_dir.join("tray"), choices::chosen, window::show);
+    let tray = match made {
+        Ok(tray) => {
+            app.manage(tray::Made);
+            Some(tray)
+        }
+        Err(error) => {
+            tracing::warn!(%error, "there is no tray icon");
+            None
+        }
+    };
+    let (running, ended) = watch::channel(());
+    let outside = Outside {
+        language: watch::Sender::new(Language::of_system()),
+        marked: Arc::default(),
+        ended,
+    };
+    app.manage(outside.clone());
+    let (answers, answered) = mpsc::channel(MAX_ANSWERS);
+    let task = Task {
+        app: app.clone(),
+        engine: engine.clone(),
+        data_dir: data_dir.to_owned(),
+        tray,
+        face: None,
+        notifications: Notifications::default(),
+        answers,
+        requests: BTreeMap::new(),
+        ongoing: BTreeSet::new(),
+        ended: Vec::new(),
+        ended_card: None,
+        tray_card: None,
+    };
+    let place = app.state::<Window>().place();
+    tauri::async_runtime::spawn(async move {
+        task.run(&outside, place, answered).await;
+        drop(running);
+    });
+}
+
+impl Outside {
+    /// The language of the tray and of the notifications from now on.
+    pub fn speaks(&self, language: Language) {
+        self.language.send_if_modified(|now| std::mem::replace(now, language) != language);
+    }
+
+    /// Shows the menu's marks as they are: the system sets them by itself when they are clicked, whatever comes of it.
+    pub fn shows_marks_anew(&self) {
+        self.marked.notify_one();
+    }
+
+    /// Waits until nothing of it is left; begins when the engine ends.
+    pub async fn closed(&self) {
+        let mut ended = self.ended.clone();
+        while ended.changed().await.is_ok() {}
+    }
+}
+
+impl Task {
+    async fn run(
+        mut self,
+        outside: &Outside,
+        mut place: watch::Receiver<Place>,
+        mut answered: mpsc::Receiver<(About, Answer)>,
+    ) {
+        let mut changes = self.engine.changes();
+        let mut language = outside.language.subscribe();
+        let mut anew = true;
+        loop {
+            let (speaks, at) = (*language.borrow_and_update(), *place.borrow_and_update());
+            if self.look(speaks, at, anew).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+            anew = false;
+            tokio::select! {
+                changed = changes.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                }
+                // Their senders live as long as the program.
+                _ = language.changed() => {}
+                _ = place.changed() => {}
+                () = outside.marked.notified() => anew = true,
+                Some((about, answer)) = answered.recv() => self.answer(about, answer).await,
+            }
+        }
+        let Self { notifications, requests, ended_card, tray_card, .. } = self;
+        drop((requests, ended_card, tray_card));
+        notifications.closed().await;
+    }
+
+    /// Shows what is.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    async fn look(&mut self, language: Language, place: Place, anew: bool) -> Result<(), Failure> {
+        let view = self.engine.view(query(Filter::Active)).await?;
+        let waiting = self.engine.view(query(Filter::Queued)).await?;
+        self.show_face(Face::of(&view, language.words()), anew).await;
+        self.notify_requests(&view, language);
+        self.notify_ended(view.rows.iter().chain(&waiting.rows), language, place).await?;
+        match place {
+            Place::Tray => self.tell_of_tray(language).await,
+            Place::Front => self.tray_card = None,
+            Place::Aside => {}
+        }
+        Ok(())
+    }
+
+    async fn show_face(&mut self, face: Face, anew: bool) {
+        if !anew && self.face.as_ref() == Some(&face) {
+            return;
+        }
+        let Some(mut tray) = self.tray.take() else { return };
+        self.face = Some(face.clone());
+        let shown = tokio::task::spawn_blocking(move || {
+            let shown = tray.show(face, anew);
+            (tray, shown)
+        });
+        if let Ok((tray, shown)) = shown.await {
+            if let Err(error) = shown {
+                tracing::warn!(%error, "the tray icon cannot be changed");
+                self.face = None;
+            }
+            self.tray = Some(tray);
+        }
+    }
+
+    fn notify_requests(&mut self, view: &View, language: Language) {
+        let waiting = view.together.as_ref().map(|t| t.requests.as_slice()).unwrap_or_default();
+        let known = self.requests.keys().cloned().collect();
+        let difference = difference(&known, waiting);
+        for id in difference.over {
+            self.requests.remove(&id);
+        }
+        for row in difference.new {
+            let card = request_card(row, language);
+            let open = self.show(card, About::Request(row.id.clone()));
+            self.requests.insert(row.id.clone(), Some(open));
+        }
+    }
+
+    /// Tells of downloads that have ended while the user did not look: one notification for all.
+    async fn notify_ended(
+        &mut self,
+        rows: impl Iterator<Item = &DownloadRow>,
+        language: Language,
+        place: Place,
+    ) -> Result<(), Failure> {
+        let now: BTreeSet<_> = rows.filter(|row| is_ongoing(row.state)).map(|row| row.id).collect();
+        let before = std::mem::replace(&mut self.ongoing, now);
+        if place == Place::Front {
+            self.ended.clear();
+            self.ended_card = None;
+            return Ok(());
+        }
+        let known = self.ended.len();
+        for id in before.difference(&self.ongoing) {
+            if let Some(row) = self.engine.row(DownloadId(*id)).await?
+                && matches!(row.state, RowState::Completed | RowState::Failed)
+            {
+                self.ended.push(row);
+            }
+        }
+        if self.ended.len() > known {
+            let too_many = self.ended.len().saturating_sub(MAX_ENDED);
+            self.ended.drain(..too_many);
+            let words = language.words();
+            let card = Card {
+                text: ended(&self.ended, words),
+                open: words.show,
+                buttons: Vec::new(),
+                stays: None,
+            };
+            self.ended_card = Some(self.show(card, About::Ended));
+        }
+        Ok(())
+    }
+
+    /// Says once in the life of a profile where its window has gone.
+    async fn tell_of_tray(&mut self, language: Language) {
+        let told = self.data_dir.join(TOLD_OF_TRAY);
+        if self.tray_card.is_some() || tokio::fs::try_exists(&told).await.unwrap_or(true) {
+            return;
+        }
+        let words = language.words();
+        let text = Text { title: words.goes_on.to_owned(), body: words.goes_on_why.to_owned() };
+        let card = Card { text, open: words.show, buttons: Vec::new(), stays: None };
+        self.tray_card = Some(self.show(card, About::TheTray));
+        if let Err(error) = tokio::fs::write(&told, []).await {
+            tracing::warn!(%error, "will be said again");
+        }
+    }
+
+    fn show(&mut self, card: Card, about: About) -> Open {
+        let answers = self.answers.clone();
+        self.notifications.show(card, move |answer| {
+            if answers.try_send((about, answer)).is_err() {
+                tracing::warn!("too many answers to notifications at once");
+            }
+        })
+    }
+
+    async fn answer(&mut self, about: About, answer: Answer) {
+        match (about, answer) {
+            (About::Request(id), answer) => {
+                // Closed by hand it is still asked for, in the window and in the menu.
+                if let Some(open) = self.requests.get_mut(&id) {
+                    *open = None;
+                }
+                let decided = match answer {
+                    Answer::Pressed(key) if key == ACCEPT => decide(&self.engine, &id, true).await,
+                    Answer::Pressed(key) if key == DECLINE => {
+                        decide(&self.engine, &id, false).await
+                    }
+                    Answer::Opened => {
+                        window::show_requests(&self.app);
+                        Ok(())
+                    }
+                    Answer::Pressed(_) | Answer::Closed => Ok(()),
+                };
+                if let Err(failure) = decided {
+                    tracing::warn!(why = failure.message, "the request was not answered");
+                }
+            }
+            (About::Ended, answer) => {
+                self.ended.clear();
+                self.ended_card = None;
+                if answer == Answer::Opened {
+                    window::show(&self.app);
+                }
+            }
+            (About::TheTray, Answer::Opened) => window::show(&self.app),
+            (About::TheTray, _) => {}
+        }
+    }
+}
+
+fn query(filter: Filter) -> Query {
+    Query { filter, count: MAX_ROWS, ..Query::default() }
+}
+
+fn is_ongoing(state: RowState) -> bool {
+    match state {
+        RowState::Queued | RowState::Connecting | RowState::Downloading | RowState::Finishing => {
+            true
+        }
+        RowState::Paused | RowState::Completed | RowState::Failed => false,
+    }
+}
+
+fn request_card(row: &RequestRow, language: Language) -> Card {
+    let words = language.words();
+    Card {
+        text: request(row, words),
+        open: words.show,
+        buttons: vec![(ACCEPT, words.help), (DECLINE, words.not_now)],
+        // At least a second: none at all would mean for ever.
+        stays: Some(Duration::from_secs(row.expires_in_s.max(1))),
+    }
+}

@@ -1,0 +1,197 @@
+//! What notifications say, and which of them there should be.
+//!
+//! Names in here come from other machines: each goes through [`plain`] before it is shown, and through [`escaped`] where
+//! markup is rendered.
+
+use std::collections::BTreeSet;
+
+use manyhands_engine::view::{DownloadRow, RequestRow, RowState};
+
+use crate::sizes::{bytes, plain};
+use crate::words::Words;
+
+/// Servers of a request that are named; of more, how many.
+const MAX_SERVERS: usize = 3;
+/// Downloads that are named in one notification; of more, how many.
+const MAX_NAMES: usize = 3;
+
+/// A notification in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    pub title: String,
+    pub body: String,
+}
+
+/// The difference between the requests that were notified and those that wait.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Difference<'a> {
+    pub new: Vec<&'a RequestRow>,
+    /// Answered anywhere, withdrawn or expired.
+    pub over: Vec<String>,
+}
+
+/// Compares by id. One whose notification was closed by the user is known still, and is not shown again.
+pub fn difference<'a>(known: &BTreeSet<String>, waiting: &'a [RequestRow]) -> Difference<'a> {
+    let over = known.iter().filter(|id| waiting.iter().all(|request| request.id != **id));
+    Difference {
+        new: waiting.iter().filter(|request| !known.contains(&request.id)).collect(),
+        over: over.cloned().collect(),
+    }
+}
+
+/// A help request that waits for the user's answer.
+pub fn request(row: &RequestRow, words: &Words) -> Text {
+    let name = named(row.file_name.as_deref(), words.a_file_first);
+    let what = match row.size_bytes {
+        Some(size) => (words.sized)(&name, &bytes(size)),
+        None => name,
+    };
+    let body = (words.cost)(
+        &what,
+        &servers(&row.origins, words),
+        &bytes(row.budget_bytes),
+        row.origins.len(),
+    );
+    Text { title: (words.asks)(&requester(row, words)), body }
+}
+
+/// Downloads that have ended since the user last looked; at least one.
+pub fn ended(downloads: &[DownloadRow], words: &Words) -> Text {
+    if let [download] = downloads {
+        let name = plain(&download.name);
+        return match (download.state, download.total) {
+            (RowState::Failed, _) => {
+                Text { title: words.failed.to_owned(), body: (words.failed_why)(&name) }
+            }
+            (_, Some(total)) => {
+                Text { title: words.finished.to_owned(), body: (words.file)(&name, &bytes(total)) }
+            }
+            (_, None) => Text { title: words.finished.to_owned(), body: name },
+        };
+    }
+    let failed = downloads.iter().filter(|download| download.state == RowState::Failed).count();
+    Text {
+        title: (words.ended)(downloads.len() - failed, failed),
+        body: listed(downloads.iter().map(|row| plain(&row.name)), MAX_NAMES, words),
+    }
+}
+
+/// Who asks.
+pub fn requester(row: &RequestRow, words: &Words) -> String {
+    let who = named(Some(&row.name), words.somebody);
+    if row.friend { who } else { (words.stranger)(&who) }
+}
+
+/// What somebody else has named, or what it is called when that says nothing.
+pub fn named(name: Option<&str>, otherwise: &str) -> String {
+    let name = name.map(plain).unwrap_or_default();
+    if name.is_empty() { otherwise.to_owned() } else { name }
+}
+
+/// For a notification server that renders markup.
+pub fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// `ftp.example.org`: where bytes would come from, without saying how.
+fn servers(origins: &[String], words: &Words) -> String {
+    let host =
+        |origin: &String| plain(origin.split_once("://").map_or(origin.as_str(), |(_, host)| host));
+    listed(origins.iter().map(host), MAX_SERVERS, words)
+}
+
+fn listed(names: impl ExactSizeIterator<Item = String>, max: usize, words: &Words) -> String {
+    let more = names.len().saturating_sub(max);
+    let mut shown: Vec<_> = names.take(max).collect();
+    if more > 0 {
+        shown.push((words.more)(more));
+    }
+    shown.join(words.comma)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_rows::{download_row, request_row};
+    use crate::words::Language;
+
+    fn known(ids: &[&str]) -> BTreeSet<String> {
+        ids.iter().map(|id| (*id).to_owned()).collect()
+    }
+
+    #[test]
+    fn each_request_is_notified_once_and_taken_back_when_it_is_over() {
+        let waiting = [request_row("1", "Lin"), request_row("2", "Mo")];
+        let first = difference(&known(&[]), &waiting);
+        assert_eq!(first.new.iter().map(|row| &row.id).collect::<Vec<_>>(), ["1", "2"]);
+        assert!(first.over.is_empty());
+        let same = difference(&known(&["1", "2"]), &waiting);
+        assert_eq!(same, Difference { new: Vec::new(), over: Vec::new() });
+        let next = difference(&known(&["1", "0"]), &waiting);
+        assert_eq!(next.new.iter().map(|row| &row.id).collect::<Vec<_>>(), ["2"]);
+        assert_eq!(next.over, ["0"]);
+        assert_eq!(difference(&known(&["1", "2"]), &[]).over, ["1", "2"]);
+    }
+
+    #[test]
+    fn a_request_says_who_what_from_where_and_what_it_costs() {
+        let row = request_row("1", "Lin");
+        assert_eq!(
+            request(&row, Language::English.words()),
+            Text {
+                title: "Lin asks for help".to_owned(),
+                body: "debian-13.iso (3.9 GB) from ftp.example.org: up to 500 MB of your line. The server will see your address.".to_owned(),
+            }
+        );
+        assert_eq!(
+            request(&row, Language::Chinese.words()),
+            Text {
+                title: "Lin 请求帮忙".to_owned(),
+                body: "debian-13.iso（3.9 GB），来自 ftp.example.org：最多占用你的线路 500 MB。服务器会看到你的地址。".to_owned(),
+            }
+        );
+    }
+
+    #[test]
+    fn a_stranger_is_called_one_and_what_it_did_not_tell_is_not_made_up() {
+        let mut row = request_row("1", "");
+        row.friend = false;
+        row.file_name = None;
+        row.size_bytes = None;
+        row.origins = vec!["http://a:8080".to_owned(), "ftp://b".to_owned()];
+        let text = request(&row, Language::English.words());
+        assert_eq!(text.title, "Somebody (not a friend yet) asks for help");
+        assert_eq!(
+            text.body,
+            "A file from a:8080, b: up to 500 MB of your line. The servers will see your address."
+        );
+        row.origins = ["a", "b", "c", "d", "e"].map(|host| format!("http://{host}")).into();
+        let text = request(&row, Language::English.words());
+        assert!(text.body.contains("from a, b, c, 2 more …:"), "{}", text.body);
+    }
+
+    #[test]
+    fn a_name_cannot_pretend_to_be_markup_or_another_line() {
+        let row = request_row("1", "<b>Mo</b>\n& friends");
+        let title = request(&row, Language::English.words()).title;
+        assert_eq!(title, "<b>Mo</b> & friends asks for help");
+        assert_eq!(escaped(&title), "&lt;b&gt;Mo&lt;/b&gt; &amp; friends asks for help");
+    }
+
+    #[test]
+    fn one_download_is_named_and_several_are_counted() {
+        let done = download_row(1, "debian-13.iso", RowState::Completed);
+        let failed = download_row(2, "lecture.mp4", RowState::Failed);
+        let words = Language::English.words();
+        let text = ended(std::slice::from_ref(&done), words);
+        assert_eq!((&*text.title, &*text.body), ("Download finished", "debian-13.iso, 3.9 GB"));
+        let text = ended(std::slice::from_ref(&failed), words);
+        assert_eq!(
+            (&*text.title, &*text.body),
+            ("Download failed", "lecture.mp4. The window says why.")
+        );
+        let text = ended(&[done.clone(), failed, done.clone(), done], words);
+        assert_eq!(text.title, "Downloads: 3 finished, 1 failed");
+        assert_eq!(text.body, "debian-13.iso, lecture.mp4, debian-13.iso, 1 more …");
+    }
+}

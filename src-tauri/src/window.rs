@@ -1,0 +1,159 @@
+//! The one window: whether the user looks at it, bringing it to the front, and closing it.
+//!
+//! A closed window is hidden where the tray has an icon that brings it back. Where there is none, the page asks when
+//! something would stop, and the program ends.
+
+use manyhands_engine::Engine;
+use manyhands_engine::view::Query;
+use tauri::{AppHandle, Manager, WebviewWindow, WindowEvent};
+use tokio::sync::watch;
+
+use crate::news::{News, Page};
+use crate::{shutdown, tray};
+
+/// The label of the one window, in `tauri.conf.json` and in the capabilities.
+pub const LABEL: &str = "main";
+
+/// Where the window is for the user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// In front of the user, who sees what changes in it.
+    Front,
+    /// Behind others, or minimized.
+    #[default]
+    Aside,
+    /// Closed into the tray.
+    Tray,
+}
+
+/// Where the window is, for those who want to know.
+#[derive(Clone, Debug, Default)]
+pub struct Window(watch::Sender<Place>);
+
+/// What happens to a window that the user closes.
+#[derive(Debug, PartialEq, Eq)]
+enum Closing {
+    Hide,
+    /// The page asks the user.
+    Ask,
+    /// The program ends.
+    End,
+}
+
+impl Window {
+    pub fn place(&self) -> watch::Receiver<Place> {
+        self.0.subscribe()
+    }
+
+    fn is_at(&self, place: Place) {
+        self.0.send_if_modified(|now| {
+            // A window that goes away loses the focus too.
+            let moved = *now != place && !(*now == Place::Tray && place == Place::Aside);
+            if moved {
+                *now = place;
+            }
+            moved
+        });
+    }
+}
+
+/// Follows the window, and decides what closing it means.
+pub fn on_event(window: &tauri::Window, event: &WindowEvent) {
+    let app = window.app_handle();
+    match event {
+        WindowEvent::Focused(true) => app.state::<Window>().is_at(Place::Front),
+        WindowEvent::Focused(false) => app.state::<Window>().is_at(Place::Aside),
+        // A profile that cannot be opened has no engine, and no such window.
+        WindowEvent::CloseRequested { api, .. } => {
+            if let Some(engine) = app.try_state::<Engine>() {
+                api.prevent_close();
+                tauri::async_runtime::spawn(close(app.clone(), engine.inner().clone()));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Brings the window to the front, wherever it is.
+pub fn show(app: &AppHandle) {
+    let Some(window) = app.get_webview_window(LABEL) else { return };
+    for done in [window.show(), window.unminimize(), window.set_focus()] {
+        if let Err(error) = done {
+            tracing::warn!(%error, "the window cannot be raised");
+        }
+    }
+    // The focus comes later, or never where the system does not give it.
+    app.state::<Window>().0.send_if_modified(|place| {
+        let hidden = *place == Place::Tray;
+        if hidden {
+            *place = Place::Aside;
+        }
+        hidden
+    });
+}
+
+/// Brings the window to the front, with the help requests in it.
+pub fn show_requests(app: &AppHandle) {
+    show(app);
+    app.state::<Page>().hears(News::ShowRequests);
+}
+
+/// Takes the window away; whether there was one.
+pub fn hide(app: &AppHandle) -> bool {
+    app.get_webview_window(LABEL).as_ref().map(WebviewWindow::hide).is_some_and(|done| done.is_ok())
+}
+
+async fn close(app: AppHandle, engine: Engine) {
+    let tray = app.try_state::<tray::Made>().is_some() && tray::is_seen().await;
+    match closing(tray, is_busy(&engine).await) {
+        Closing::Hide if hide(&app) => app.state::<Window>().is_at(Place::Tray),
+        Closing::Ask if app.state::<Page>().hears(News::CloseAsked) => {}
+        _ => shutdown::begin(&app),
+    }
+}
+
+fn closing(tray: bool, busy: bool) -> Closing {
+    match (tray, busy) {
+        (true, _) => Closing::Hide,
+        (false, true) => Closing::Ask,
+        (false, false) => Closing::End,
+    }
+}
+
+/// Whether something would stop if the program ended now.
+async fn is_busy(engine: &Engine) -> bool {
+    // An engine that does not answer has ended.
+    engine.view(Query::default()).await.is_ok_and(|view| {
+        let helps = view.together.is_some_and(|together| !together.helping.is_empty());
+        view.counts.active > 0 || helps
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_window_goes_to_the_tray_or_asks_before_something_stops() {
+        assert_eq!(closing(true, true), Closing::Hide);
+        assert_eq!(closing(true, false), Closing::Hide);
+        assert_eq!(closing(false, true), Closing::Ask);
+        assert_eq!(closing(false, false), Closing::End);
+    }
+
+    #[test]
+    fn a_hidden_window_stays_hidden_until_it_is_in_front_again() {
+        let window = Window::default();
+        let place = window.place();
+        for (at, seen) in [
+            (Place::Front, Place::Front),
+            (Place::Tray, Place::Tray),
+            (Place::Aside, Place::Tray),
+            (Place::Front, Place::Front),
+            (Place::Aside, Place::Aside),
+        ] {
+            window.is_at(at);
+            assert_eq!(*place.borrow(), seen);
+        }
+    }
+}
