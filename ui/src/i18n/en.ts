@@ -344,6 +344,12 @@ export const en = {
     now: (throughput: string) => `${throughput} lent right now`,
     switchOn: 'Switch lending on',
     title: 'Helping others',
+    /** Before the choices: whom to help without being asked each time. */
+    atOnce: 'Help without asking me',
+    choices: { ask: 'Nobody', friends: 'Friends', all: 'Everyone' } satisfies Record<
+      Lending['accept'],
+      string
+    >,
     private: 'Also fetch from private addresses',
     privateHelp: 'Servers inside your own network. Leave it off where you do not trust all of it.',
   },

@@ -271,14 +271,16 @@ export const zhCN: Catalogue = {
   },
 
   lending: {
-    on: '出借带宽：已开启',
-    off: '出借带宽：已关闭',
+    on: '出借已开启',
+    off: '出借已关闭',
     label: '把我的线路借给其他人',
     offHelp: '没有人能请你帮忙',
     idle: '此刻没有借出',
     now: (throughput) => `此刻借出 ${throughput}`,
     switchOn: '开启出借',
     title: '帮助其他人',
+    atOnce: '不必询问，直接帮助',
+    choices: { ask: '没有人', friends: '好友', all: '所有人' },
     private: '也从私有地址获取',
     privateHelp: '即你所在网络内部的服务器。如果不信任整个网络，请不要开启。',
   },
@@ -330,7 +332,7 @@ export const zhCN: Catalogue = {
     nothingStored: '你的磁盘上不会存储任何内容，而且随时可以停止。',
     emptyTitle: '没有求助',
     emptyText: '此网络上有人请你帮忙下载时，会显示在这里，由你决定：每个求助等待一分钟。',
-    offTitle: '出借带宽已关闭',
+    offTitle: '出借已关闭',
     offText:
       '关闭时没有人能请你帮忙。开启后，其他人可以请你经由你的线路获取文件的一部分；每个求助都由你决定。',
   },

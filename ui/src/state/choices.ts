@@ -21,7 +21,7 @@ export interface Choices {
 }
 
 const KEY = 'manyhands.choices';
-const DEFAULTS: Choices = { theme: 'system', language: 'system', detailsPx: 316, ask: 'none' };
+const DEFAULTS: Choices = { theme: 'system', language: 'system', detailsPx: 344, ask: 'none' };
 
 /** What was chosen before; what cannot be read is as if it had never been chosen. */
 export function readChoices(storage: Pick<Storage, 'getItem'>): Choices {

@@ -75,7 +75,7 @@ export class Session {
       this.draft = { ...this.draft, dir: welcome.downloadDir };
       this.networkFailure = welcome.networkFailure;
       if (welcome.networkFailure !== null) {
-        this.say(t().notices.alone, t().notices.aloneText(welcome.networkFailure), true);
+        this.say(t().notices.alone, t().notices.aloneText(welcome.networkFailure));
       }
       // What was lost matters more than who is missing.
       if (welcome.recovered !== null) this.say(welcome.recovered, '', true);
