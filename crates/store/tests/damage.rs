@@ -5,7 +5,7 @@ mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{chunk, download};
 use manyhands_core::{DownloadId, DownloadRecord, PeerId, SourceId, SourceRecord};
@@ -30,6 +30,21 @@ fn friend() -> Friend {
     let id = PeerId::from_digest([7; 32]);
     let name = "Mo".to_owned();
     Friend { id, name, added_unix_ms: 5, last_addresses: Vec::new() }
+}
+
+/// The database without the rules of this crate. One that was just closed holds its file for a moment longer.
+fn open_raw(dir: &Path) -> sled::Db {
+    let until = Instant::now() + Duration::from_secs(10);
+    loop {
+        match sled::open(dir.join("db")) {
+            Ok(db) => return db,
+            Err(error) if Instant::now() < until => {
+                assert!(error.to_string().contains("lock"), "{error}");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 /// A profile with something of everything in it, closed.
@@ -317,7 +332,7 @@ fn a_later_schema_is_refused_and_left_as_it_is() {
 
     fs::write(&copy, ours).unwrap();
     set_aside(&Store::open(dir.path()).unwrap().1);
-    let db = sled::open(dir.path().join("db")).unwrap();
+    let db = open_raw(dir.path());
     db.insert("schema", "2").unwrap();
     drop(db);
     refused();
@@ -330,7 +345,7 @@ fn a_record_that_cannot_be_read_hides_no_other_and_is_kept() {
     let key = [b"d/".as_slice(), &1_u64.to_be_bytes()].concat();
     let later = r#"{"id":1,"life":{"state":"seeding"},"spec":{"url":"magnet:?xt=1"}}"#;
     let torn = [b"p/".as_slice(), &2_u64.to_be_bytes(), &0_u32.to_be_bytes()].concat();
-    let db = sled::open(dir.path().join("db")).unwrap();
+    let db = open_raw(dir.path());
     db.insert(&key, later).unwrap();
     db.insert(&torn, &[1, 2, 3]).unwrap();
     db.insert([b"f/".as_slice(), &[9; 32]].concat(), "{").unwrap();
@@ -344,7 +359,7 @@ fn a_record_that_cannot_be_read_hides_no_other_and_is_kept() {
     store.apply(&[Op::PutDownload(download(8))]).unwrap();
     drop(store);
     let stored = |key: &[u8]| {
-        let db = sled::open(dir.path().join("db")).unwrap();
+        let db = open_raw(dir.path());
         db.get(key).unwrap().map(|value| value.to_vec())
     };
     assert_eq!(stored(&key).as_deref(), Some(later.as_bytes()));
