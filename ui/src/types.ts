@@ -15,6 +15,7 @@ export type { Lending } from './generated/Lending';
 export type { LimitView } from './generated/LimitView';
 export type { LogLine } from './generated/LogLine';
 export type { NewDownload } from './generated/NewDownload';
+export type { News } from './generated/News';
 export type { PeerRow } from './generated/PeerRow';
 export type { Query } from './generated/Query';
 export type { RequestRow } from './generated/RequestRow';

@@ -1,7 +1,7 @@
 /** The engine behind the desktop shell. The only file that imports Tauri. */
 import { Channel, invoke } from '@tauri-apps/api/core';
-import type { View, Welcome } from '../types';
-import type { Backend, News } from './index';
+import type { News, View, Welcome } from '../types';
+import type { Backend } from './index';
 
 export const desktop: Backend = {
   view: (query) => invoke<View>('view', { query }),

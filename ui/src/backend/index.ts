@@ -5,16 +5,16 @@
  * browser and for tests (`mock.ts`).
  */
 import type { Language } from '../i18n/index.svelte';
-import type { AskFor, FailureView, Lending, NewDownload, Query, View, Welcome } from '../types';
-
-/** What the shell tells the page by itself. */
-export type News =
-  /** Something is different now: ask for a view. */
-  | 'changed'
-  /** The window is to be closed and nothing would be left to bring it back: ask the user, then `quit` or nothing. */
-  | 'close_asked'
-  /** The user wants to see the help requests. */
-  | 'show_requests';
+import type {
+  AskFor,
+  FailureView,
+  Lending,
+  NewDownload,
+  News,
+  Query,
+  View,
+  Welcome,
+} from '../types';
 
 export interface Backend {
   view(query: Query): Promise<View>;

@@ -70,10 +70,113 @@ test('the cells and the graph add up to what was received', async () => {
   expect(details.history).toHaveLength(30);
 });
 
-test.each(['full', 'error', 'many', 'empty', 'unknown'])(
-  'the scene %s can be shown',
-  async (scene) => {
-    const view = await sceneOf(`?scene=${scene}&still`).view(all);
-    expect(view.rows.length).toBe(Math.min(200, view.counts.all));
-  },
-);
+test.each([
+  'full',
+  'slow',
+  'requests',
+  'helping',
+  'alone',
+  'offline',
+  'error',
+  'many',
+  'empty',
+  'unknown',
+])('the scene %s can be shown', async (scene) => {
+  const view = await sceneOf(`?scene=${scene}&still`).view(all);
+  expect(view.rows.length).toBe(Math.min(200, view.counts.all));
+});
+
+const people = [
+  { peer: 'mo', name: 'Mo', friend: true },
+  { peer: 'kim', name: 'Kim' },
+  { peer: 'tal', name: 'Tal', lending: false },
+  { peer: 'no', name: 'No', friend: true, answer: 'decline' as const },
+  { peer: 'hm', name: 'Hm', friend: true, answer: 'silence' as const },
+];
+const asking = { peer: 'kim', origins: ['http://example.org'], budgetBytes: 5_000_000 };
+
+test('a peer that is asked accepts after a moment, brings bytes, and is a friend then', async () => {
+  const engine = new MockBackend({ downloads: [file('a', { total: 4e9 })], peers: people });
+  engine.advance(1000);
+  const before = await engine.view({ ...all, selected: 1 });
+  expect(before.details?.candidates.map(({ peer, proposed }) => [peer, proposed])).toEqual([
+    ['hm', true],
+    ['mo', true],
+    ['no', true],
+    ['kim', false],
+    ['tal', false],
+  ]);
+  await engine.ask(1, { who: 'mo,kim,no,hm', waitS: 0 });
+  engine.advance(10_000);
+  const { rows, together, details } = await engine.view({ ...all, selected: 1 });
+  expect(rows[0]?.help.map(({ peer, state }) => [peer, state])).toEqual([
+    ['mo', 'accepted'],
+    ['kim', 'accepted'],
+    ['no', 'declined'],
+    ['hm', 'asked'],
+  ]);
+  expect(rows[0]?.sources.map(({ bytes }) => bytes > 0)).toEqual([true, true, true]);
+  expect(together?.peers.find(({ peer }) => peer === 'kim')).toMatchObject({
+    friend: true,
+    helpsWith: 1,
+  });
+  expect(details?.candidates.map(({ peer }) => peer)).toEqual(['no', 'tal']);
+  engine.advance(55_000);
+  expect((await engine.view(all)).rows[0]?.help[3]?.state).toBe('expired');
+});
+
+test('whom the rules allow is asked as soon as a download is added', async () => {
+  const engine = new MockBackend({ peers: people });
+  const add = (url: string, who: string) =>
+    engine.add({
+      url,
+      dir: null,
+      out: null,
+      sha256: null,
+      connections: null,
+      ask: { who, waitS: 60 },
+    });
+  await add('http://example.org/a', 'everyone');
+  await add('https://example.org/b', 'everyone');
+  await add('http://example.org/c?token=1', 'everyone');
+  engine.advance(100);
+  const asked = (await engine.view(all)).rows.map(({ help }) => help.map(({ peer }) => peer));
+  expect(asked).toEqual([['mo', 'kim', 'no', 'hm'], ['mo', 'no', 'hm'], []]);
+});
+
+test('requests wait for a minute, and only while lending is on', async () => {
+  const engine = new MockBackend({ peers: people, requests: [asking] });
+  engine.advance(1000);
+  expect((await engine.view(all)).together?.requests).toEqual([]);
+  await engine.setLending({ on: true, accept: 'ask', allowPrivateOrigins: false });
+  engine.advance(2000);
+  const { together } = await engine.view(all);
+  expect(together?.requests).toMatchObject([{ name: 'Kim', friend: false, expiresInS: 58 }]);
+  engine.advance(60_000);
+  expect((await engine.view(all)).together?.requests).toEqual([]);
+  expect(await engine.decide('request-1', true)).toBe(false);
+});
+
+test('an accepted request is a session, which ends with its budget, a word or the switch', async () => {
+  const on = { on: true, accept: 'ask', allowPrivateOrigins: false } as const;
+  const engine = new MockBackend({
+    peers: people,
+    requests: [asking, asking, asking].map((plan) => ({ ...plan, takesBytesPerS: 1_000_000 })),
+    lending: on,
+  });
+  for (const id of [1, 2]) expect(await engine.decide(`request-${id}`, true)).toBe(true);
+  expect(await engine.decide('request-3', false)).toBe(true);
+  engine.advance(2000);
+  let together = (await engine.view(all)).together;
+  expect(together?.helping).toMatchObject([{ sentBytes: 2_000_000 }, { sentBytes: 2_000_000 }]);
+  expect(together?.lentBytesPerS).toBe(2_000_000);
+  expect(await engine.stopHelping('request-1')).toBe(true);
+  expect(await engine.stopHelping('request-1')).toBe(false);
+  engine.advance(4000);
+  expect((await engine.view(all)).together?.helping).toEqual([]);
+  const other = new MockBackend({ peers: people, requests: [asking, asking], lending: on });
+  await other.decide('request-1', true);
+  await other.setLending({ ...on, on: false });
+  together = (await other.view(all)).together;
+  expect([together?.helping, together?.requests]).toEqual([[], []]);
+});

@@ -10,12 +10,13 @@ import type {
   Filter,
   Lending,
   NewDownload,
+  News,
   Query,
   RowState,
   View,
   Welcome,
 } from '../types';
-import type { Backend, News } from './index';
+import type { Backend } from './index';
 import {
   actionsOf,
   detailsOf,

@@ -36,18 +36,55 @@ test('the English hints are those of the core', () => {
   }
 });
 
+/** All texts by their path; those with parts to fill in are filled in. */
+function leaves(value: unknown, path = ''): [string, unknown][] {
+  if (typeof value === 'function') {
+    const parts: unknown[] = path === '.ask.and' ? [['Mo', 'Ana']] : Array(value.length).fill(2);
+    return [[path, value(...parts)]];
+  }
+  return typeof value === 'object' && value !== null
+    ? Object.entries(value).flatMap(([key, inner]) => leaves(inner, `${path}.${key}`))
+    : [[path, value]];
+}
+
 test('no text is missing or left in English', () => {
-  const leaves = (value: unknown, path = ''): [string, unknown][] =>
-    typeof value === 'object' && value !== null
-      ? Object.entries(value).flatMap(([key, inner]) => leaves(inner, `${path}.${key}`))
-      : [[path, value]];
   const chinese = new Map(leaves(zhCN));
-  const same = new Set(['.list.sha256', '.add.sha256', '.details.digest', '.add.linksPlaceholder']);
+  const same = new Set([
+    '.list.sha256',
+    '.add.sha256',
+    '.details.digest',
+    '.add.linksPlaceholder',
+    '.details.cell',
+  ]);
+  expect([...chinese.keys()].sort()).toEqual(
+    leaves(en)
+      .map(([path]) => path)
+      .sort(),
+  );
   for (const [path, text] of leaves(en)) {
-    expect(typeof chinese.get(path), path).toBe(typeof text);
-    if (typeof text === 'string' && !path.startsWith('.units') && !same.has(path)) {
+    expect(typeof text, path).toBe('string');
+    expect(text, path).not.toBe('');
+    if (!path.startsWith('.units') && !same.has(path)) {
       expect(chinese.get(path), path).not.toBe(text);
     }
+  }
+});
+
+test('what is said of others is said in Chinese characters', () => {
+  const parts = [
+    'lending',
+    'friends',
+    'requests',
+    'helping',
+    'ask',
+    'quit',
+    'helpStates',
+    'limits',
+  ];
+  const own = leaves(zhCN).filter(([path]) => parts.includes(path.split('.')[1] ?? ''));
+  expect(own.length).toBeGreaterThan(80);
+  for (const [path, text] of own) {
+    if (path !== '.ask.and') expect(text, path).toMatch(/\p{Script=Han}/u);
   }
 });
 

@@ -85,3 +85,22 @@ test('a menu tells the choice before it is closed, and closes at Esc', async () 
   await fireEvent.keyDown(screen.getByRole('menu'), { key: 'Escape' });
   expect(told).toHaveLength(3);
 });
+
+test('a row that is helped says what each brings, in the unit of the whole', async () => {
+  const row = await rowIn('downloading');
+  const source = (name: string, bytesPerS: number) => ({
+    kind: name === 'Mo' ? ('helper' as const) : ('origin' as const),
+    peer: name === 'Mo' ? 'mo' : '',
+    name,
+    bytes: 1,
+    bytesPerS,
+    connections: 1,
+  });
+  show({
+    ...row,
+    bytesPerS: 10_900_000,
+    sources: [source('example.org', 10_200_000), source('Mo', 700_000)],
+  });
+  const text = screen.getByTestId('row-sources').textContent.replace(/\s+/g, ' ').trim();
+  expect(text).toBe('you 10.2 Mo 0.7');
+});

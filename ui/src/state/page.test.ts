@@ -117,3 +117,19 @@ test('the selection stays with its download while the list is scrolled', async (
   await refresh();
   expect(selectedRow(page)?.name).toBe('file-2.bin');
 });
+
+test('other places are shown beside the downloads, and filters lead back to them', async () => {
+  await refresh();
+  tell({ kind: 'moved-to', index: 3 });
+  tell({ kind: 'place-chosen', place: 'friends' });
+  expect(page.place).toBe('friends');
+  expect(queryOf(page).peers).toBe(500);
+  expect(page.selected?.index).toBe(3);
+  tell({ kind: 'filter-chosen', filter: page.filter });
+  expect(page.place).toBe('downloads');
+  expect(page.selected?.index).toBe(3);
+  tell({ kind: 'place-chosen', place: 'helping' });
+  expect(queryOf(page).peers).toBe(6);
+  tell({ kind: 'search-typed', search: 'file-7' });
+  expect(page.place).toBe('downloads');
+});

@@ -2,9 +2,9 @@
  * What the one window knows, and every word between it and the engine. What is shown is decided by pure functions beside
  * this file; parts of the page get data from here and say what the user wants.
  */
-import { asFailure, type Backend, type News } from '../backend';
+import { asFailure, type Backend } from '../backend';
 import { failureText, t } from '../i18n/index.svelte';
-import type { Action, DownloadRow, Lending, Query, RequestRow } from '../types';
+import type { Action, DownloadRow, Lending, News, Query, RequestRow } from '../types';
 import { type Choices, keepChoices, readChoices } from './choices';
 import { downloadsOf, emptyDraft, type Outcome, rest, withLinks } from './draft';
 import { apply, emptyPage, type PageEvent, type Place, queryOf, rowAt, selectedRow } from './page';

@@ -1,0 +1,304 @@
+import { cleanup, fireEvent, render, screen, waitFor, within } from '@testing-library/svelte';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import App from './App.svelte';
+import { MockBackend, type MockWorld } from './backend/mock';
+import { en } from './i18n/en';
+
+let engine: MockBackend;
+
+const people = [
+  { peer: 'mo', name: 'Mo', friend: true, bringsBytesPerS: 10_000_000 },
+  { peer: 'kim', name: 'Kim' },
+  { peer: 'tal', name: 'Tal', lending: false },
+];
+const asks = (peer: string, more = {}) => ({
+  peer,
+  origins: ['https://ftp.example.org'],
+  fileName: 'debian-13.iso',
+  sizeBytes: 3_900_000_000,
+  budgetBytes: 500_000_000,
+  ...more,
+});
+const big = {
+  name: 'big.iso',
+  host: 'example.org',
+  total: 4_000_000_000,
+  sources: [{ name: 'example.org', bytesPerS: 1_000_000, joinsMs: 0 }],
+};
+const lending = { on: true };
+
+async function open(world: MockWorld = {}): Promise<void> {
+  engine = new MockBackend({ peers: people, ...world });
+  render(App, { backend: engine });
+  await waitFor(() => screen.getByTestId('filter-all'));
+}
+
+const press = (key: string, more = {}) => fireEvent.keyDown(document.body, { key, ...more });
+const click = async (testid: string) =>
+  fireEvent.click(await waitFor(() => screen.getByTestId(testid)));
+const shown = (testid: string) => waitFor(() => screen.getByTestId(testid));
+const gone = (testid: string) => waitFor(() => expect(screen.queryByTestId(testid)).toBeNull());
+const together = async () =>
+  (await engine.view({ filter: 'all', search: '', first: 0, count: 9, selected: null, peers: 9 }))
+    .together;
+
+beforeEach(() => {
+  localStorage.clear();
+  localStorage.setItem('manyhands.choices', JSON.stringify({ language: 'en' }));
+});
+afterEach(cleanup);
+
+test('a request is asked about wherever one is, and the answer goes to the engine', async () => {
+  await open({ lending, requests: [asks('mo'), asks('kim')] });
+  const decide = vi.spyOn(engine, 'decide');
+  const prompt = await shown('prompt');
+  expect(prompt.dataset['peerName']).toBe('Mo');
+  expect(prompt.textContent).toContain('debian-13.iso');
+  expect(prompt.textContent).toContain('from ftp.example.org');
+  expect(prompt.textContent).toContain('up to 500 MB of your line');
+  expect(prompt.textContent).toContain(en.requests.address(1));
+  expect(prompt.contains(document.activeElement)).toBe(false);
+  within(prompt).getByText(en.requests.more(1));
+  await fireEvent.click(within(prompt).getByTestId('request-accept'));
+  expect(decide).toHaveBeenCalledWith('request-1', true);
+  await waitFor(() => expect(screen.getByTestId('prompt').dataset['peerName']).toBe('Kim'));
+  await fireEvent.click(screen.getByTestId('request-decline'));
+  expect(decide).toHaveBeenLastCalledWith('request-2', false);
+  await gone('prompt');
+  expect((await together())?.helping.map(({ name }) => name)).toEqual(['Mo']);
+});
+
+test('the page of requests has them all and no banner; a stranger is called one', async () => {
+  await open({ lending, requests: [asks('mo'), asks('kim')] });
+  await shown('prompt');
+  expect(screen.getByTestId('go-requests').textContent).toContain('2');
+  await click('prompt-more');
+  await shown('page-requests');
+  await gone('prompt');
+  const [first, second] = screen.getAllByTestId('request');
+  expect(first?.dataset['peerName']).toBe('Mo');
+  expect(first?.textContent).toContain(en.requests.friend);
+  expect(second?.textContent).toContain(en.requests.stranger);
+  // Strangers do not tell the name.
+  expect(second?.textContent).toContain(en.requests.unnamed);
+  expect(second?.textContent).not.toContain('debian-13.iso');
+});
+
+test('a request that is over meanwhile is told', async () => {
+  await open({ lending, requests: [asks('mo')] });
+  await shown('prompt');
+  vi.spyOn(engine, 'decide').mockResolvedValue(false);
+  await click('request-accept');
+  await waitFor(() => screen.getByText(en.requests.over));
+});
+
+test('without lending the page of requests offers to switch it on', async () => {
+  await open();
+  await click('go-requests');
+  await waitFor(() => screen.getByText(en.requests.offText));
+  await click('switch-lending-on');
+  await waitFor(() => screen.getByText(en.requests.emptyTitle));
+  const lend = screen.getByTestId('lending-switch');
+  await waitFor(() => expect(lend.getAttribute('aria-checked')).toBe('true'));
+  await fireEvent.click(lend);
+  await waitFor(() => screen.getByText(en.requests.offText));
+  expect((await together())?.lending.on).toBe(false);
+});
+
+test('helping can be stopped, and says that nothing is stored', async () => {
+  await open({ lending, requests: [asks('mo', { sentBytes: 100_000_000 })] });
+  await click('go-helping');
+  const session = await shown('helping');
+  expect(session.textContent).toContain('100 MB of at most 500 MB');
+  screen.getByText(en.helping.nothingStored);
+  await click('helping-stop');
+  await waitFor(() => screen.getByText(en.helping.emptyTitle));
+});
+
+test('friends are listed with what can be said of them', async () => {
+  await open({ peers: [...people, { peer: 'jo', name: 'Jo', friend: true, online: false }] });
+  await click('go-friends');
+  await waitFor(() => expect(screen.getAllByTestId('peer')).toHaveLength(4));
+  const of = (name: string) =>
+    screen.getAllByTestId('peer').find((row) => row.dataset['name'] === name)?.textContent;
+  expect(of('Mo')).toContain(en.friends.friend);
+  expect(of('Mo')).toContain('10.42.3.17:26269');
+  expect(of('Kim')).toContain(en.friends.stranger);
+  expect(of('Tal')).toContain(en.friends.doesNotLend);
+  expect(of('Jo')).toContain(en.friends.isOffline);
+  expect(screen.getByTestId('this-device').textContent).toContain('Lin');
+});
+
+test('where nobody is, it is said how others are found', async () => {
+  await open({ peers: [] });
+  await click('go-friends');
+  await waitFor(() => screen.getByText(en.friends.emptyTitle));
+  screen.getByText(en.friends.check.firewall(26_269));
+});
+
+test('names of others are text, whatever they hold', async () => {
+  const name = '<img src=x onerror=alert(1)>';
+  await open({
+    peers: [{ peer: 'evil', name, friend: true }],
+    lending,
+    requests: [asks('evil', { fileName: '<b>file</b>' })],
+  });
+  const prompt = await shown('prompt');
+  expect(prompt.textContent).toContain(name);
+  expect(prompt.textContent).toContain('<b>file</b>');
+  await click('go-friends');
+  await shown('peer');
+  await click('go-requests');
+  await shown('request');
+  expect(document.querySelector('img, article b')).toBeNull();
+});
+
+test('whoever is ticked is asked, helps after a moment, and is seen to', async () => {
+  await open({ downloads: [big] });
+  engine.advance(2000);
+  const button = await shown('ask-friends');
+  expect(button).toHaveProperty('disabled', true);
+  await press('Home');
+  await shown('help-offer');
+  await waitFor(() => expect(button).toHaveProperty('disabled', false));
+  const ask = vi.spyOn(engine, 'ask');
+  await press('h', { ctrlKey: true });
+  await shown('ask-dialog');
+  const box = (name: string) =>
+    screen
+      .getAllByTestId<HTMLInputElement>('candidate')
+      .find((input) => input.dataset['name'] === name);
+  expect([box('Mo')?.checked, box('Kim')?.checked, box('Tal')?.checked]).toEqual([
+    true,
+    false,
+    false,
+  ]);
+  expect(box('Tal')?.disabled).toBe(true);
+  expect(screen.queryByTestId('ask-strangers')).toBeNull();
+  await fireEvent.click(box('Kim') as HTMLInputElement);
+  expect(screen.getByTestId('ask-strangers').textContent).toContain(en.ask.strangers('Kim'));
+  await click('ask-submit');
+  expect(ask).toHaveBeenCalledWith(1, { who: 'mo,kim', waitS: 0 });
+  await gone('ask-dialog');
+  await gone('help-offer');
+  await waitFor(() =>
+    expect(screen.getAllByTestId('help-answer').map((row) => row.dataset['state'])).toEqual([
+      'asked',
+      'asked',
+    ]),
+  );
+  engine.advance(5000);
+  await waitFor(() =>
+    expect(screen.getAllByTestId('source').map((row) => row.dataset['name'])).toEqual([
+      'example.org',
+      'Mo',
+      'Kim',
+    ]),
+  );
+  expect(screen.queryByTestId('help-answers')).toBeNull();
+  expect(screen.getByTestId('online-now').textContent).toMatch(/Mo\s*\d/);
+});
+
+test('new downloads ask whom the dialog says; it is remembered', async () => {
+  await open();
+  const add = vi.spyOn(engine, 'add');
+  await click('add-url');
+  await fireEvent.click(screen.getByLabelText(en.asks.everyone));
+  await fireEvent.input(screen.getByLabelText(en.add.links), {
+    target: { value: 'http://example.org/x.iso' },
+  });
+  await fireEvent.submit(screen.getByTestId('add-form'));
+  await gone('add-form');
+  expect(add.mock.calls[0]?.[0].ask).toEqual({ who: 'everyone', waitS: 60 });
+  expect(localStorage.getItem('manyhands.choices')).toContain('everyone');
+  expect(screen.queryByText(en.notices.nobodyThere)).toBeNull();
+});
+
+test('to ask where nobody is there is told', async () => {
+  localStorage.setItem('manyhands.choices', JSON.stringify({ language: 'en', ask: 'friends' }));
+  await open({ peers: [] });
+  await click('add-url');
+  await fireEvent.input(screen.getByLabelText(en.add.links), {
+    target: { value: 'http://example.org/x.iso' },
+  });
+  await fireEvent.submit(screen.getByTestId('add-form'));
+  await waitFor(() => screen.getByText(en.notices.nobodyThere));
+});
+
+test('closing without a tray asks first', async () => {
+  await open({ lending, requests: [asks('mo', { sentBytes: 1 })] });
+  engine.say('close_asked');
+  const dialog = await shown('quit-dialog');
+  await waitFor(() => expect(dialog.textContent).toContain(en.quit.helping(1)));
+  await click('quit-cancel');
+  await gone('quit-dialog');
+  expect(engine.hasQuit).toBe(false);
+  engine.say('close_asked');
+  await click('quit-confirm');
+  expect(engine.hasQuit).toBe(true);
+});
+
+test('a clicked notification leads to the requests, past any dialog', async () => {
+  await open({ lending, requests: [asks('mo')] });
+  await click('settings');
+  engine.say('show_requests');
+  await shown('page-requests');
+  expect(screen.queryByText(en.settings.appearance)).toBeNull();
+});
+
+test('without a network it works alone, and says why', async () => {
+  await open({ networkFailure: 'port 26269 cannot be listened on', peers: [] });
+  await waitFor(() => screen.getByText(en.notices.aloneText('port 26269 cannot be listened on')));
+  screen.getByTestId('alone');
+  for (const name of ['go-friends', 'lending-switch', 'ask-friends', 'online-now']) {
+    expect(screen.queryByTestId(name)).toBeNull();
+  }
+  await press('2', { ctrlKey: true });
+  expect(screen.queryByTestId('page-friends')).toBeNull();
+  await click('add-url');
+  expect(screen.queryByTestId('add-ask')).toBeNull();
+});
+
+test('digits go to the places, arrows from entry to entry', async () => {
+  await open();
+  await shown('go-friends');
+  for (const [digit, place] of [
+    ['2', 'page-friends'],
+    ['3', 'page-requests'],
+    ['4', 'page-helping'],
+  ] as const) {
+    await press(digit, { ctrlKey: true });
+    await shown(place);
+  }
+  await press('1', { ctrlKey: true });
+  await gone('page-helping');
+  screen.getByTestId('filter-done').focus();
+  await fireEvent.keyDown(document.activeElement as HTMLElement, { key: 'ArrowDown' });
+  expect(document.activeElement).toBe(screen.getByTestId('go-friends'));
+  await fireEvent.keyDown(document.activeElement as HTMLElement, { key: 'ArrowUp' });
+  expect(document.activeElement).toBe(screen.getByTestId('filter-done'));
+});
+
+test('the shell is told which language is spoken, at the start and at each change', async () => {
+  await open();
+  await waitFor(() => expect(engine.spoken).toEqual(['en']));
+  await click('settings');
+  await fireEvent.click(screen.getByLabelText('简体中文'));
+  await waitFor(() => expect(engine.spoken).toEqual(['en', 'zh-CN']));
+});
+
+test('how others are helped is chosen in the settings', async () => {
+  await open({ lending });
+  await shown('lending-switch');
+  await click('settings');
+  await fireEvent.click(screen.getByLabelText(en.lending.choices.friends));
+  await waitFor(() => screen.getByText(en.acceptHelp.friends));
+  await click('lending-private');
+  await waitFor(async () =>
+    expect((await together())?.lending).toEqual({
+      on: true,
+      accept: 'friends',
+      allowPrivateOrigins: true,
+    }),
+  );
+});
