@@ -5,6 +5,7 @@
 
 mod choices;
 mod commands;
+mod endings;
 mod folder;
 mod menu;
 mod news;

@@ -4,7 +4,7 @@
 
 use manyhands_engine::view::{HelpingRow, RequestRow, View};
 
-use crate::prompts::{named, requester};
+use crate::prompts::{named, requester, servers};
 use crate::sizes::bytes;
 use crate::words::Words;
 
@@ -23,9 +23,22 @@ pub struct Face {
 /// One line of the menu.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
-    Item { choice: Choice, text: String, enabled: bool },
-    Check { choice: Choice, text: String, on: bool },
-    Submenu { text: String, choices: Vec<(Choice, &'static str)> },
+    Item {
+        choice: Choice,
+        text: String,
+        enabled: bool,
+    },
+    Check {
+        choice: Choice,
+        text: String,
+        on: bool,
+    },
+    /// `note` cannot be chosen.
+    Submenu {
+        text: String,
+        note: String,
+        choices: Vec<(Choice, &'static str)>,
+    },
     Line,
 }
 
@@ -84,12 +97,16 @@ impl Choice {
 }
 
 impl Entry {
-    /// Whether the one can become the other without a new menu: only texts and marks differ.
+    /// Whether the one can become the other without a new menu: only texts and marks differ. GTK cannot change the text of
+    /// a submenu, only what is in it.
     pub fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Item { choice: a, .. }, Self::Item { choice: b, .. })
             | (Self::Check { choice: a, .. }, Self::Check { choice: b, .. }) => a == b,
-            (Self::Submenu { choices: a, .. }, Self::Submenu { choices: b, .. }) => a == b,
+            (
+                Self::Submenu { text: a, choices: of_a, .. },
+                Self::Submenu { text: b, choices: of_b, .. },
+            ) => a == b && of_a == of_b,
             (Self::Line, Self::Line) => true,
             _ => false,
         }
@@ -156,6 +173,7 @@ fn request(row: &RequestRow, words: &Words) -> Entry {
     };
     Entry::Submenu {
         text: (words.request)(&requester(row, words), &what),
+        note: (words.price)(&servers(&row.origins, words), &bytes(row.budget_bytes)),
         choices: vec![
             (Choice::Accept(row.id.clone()), words.help),
             (Choice::Decline(row.id.clone()), words.not_now),
@@ -164,8 +182,10 @@ fn request(row: &RequestRow, words: &Words) -> Entry {
 }
 
 fn helping(row: &HelpingRow, words: &Words) -> Entry {
+    let who = named(Some(&row.name), words.somebody);
     Entry::Submenu {
-        text: (words.helping)(&named(Some(&row.name), words.somebody), &bytes(row.sent_bytes)),
+        text: (words.helping)(&who, &named(row.file_name.as_deref(), words.a_file)),
+        note: (words.sent)(&bytes(row.sent_bytes)),
         choices: vec![(Choice::Stop(row.id.clone()), words.stop)],
     }
 }
@@ -182,9 +202,9 @@ mod tests {
             Entry::Item { text, enabled: true, .. } => text,
             Entry::Item { text, enabled: false, .. } => format!("({text})"),
             Entry::Check { text, on, .. } => format!("[{}] {text}", if on { 'x' } else { ' ' }),
-            Entry::Submenu { text, choices } => {
+            Entry::Submenu { text, note, choices } => {
                 let words: Vec<_> = choices.iter().map(|(_, word)| *word).collect();
-                format!("{text} > {}", words.join(" | "))
+                format!("{text} > ({note}) | {}", words.join(" | "))
             }
             Entry::Line => "-".to_owned(),
         };
@@ -199,8 +219,8 @@ mod tests {
             [
                 "Show Manyhands",
                 "-",
-                "Lin: debian-13.iso, 3.9 GB > Help | Not now",
-                "Helping Mo: 12.0 MB sent > Stop",
+                "Lin: debian-13.iso, 3.9 GB > (from ftp.example.org, up to 500 MB of your line) | Help | Not now",
+                "Helping Mo: a file > (12.0 MB sent) | Stop",
                 "-",
                 "[x] Lending",
                 "Pause all",
@@ -211,7 +231,7 @@ mod tests {
         );
         let chinese = drawn(&view, Language::Chinese);
         assert!(
-            chinese.contains(&"Lin：debian-13.iso，3.9 GB > 帮忙 | 暂不".to_owned()),
+            chinese.contains(&"Lin：debian-13.iso，3.9 GB > (来自 ftp.example.org，最多占用你的线路 500 MB) | 帮忙 | 暂时不".to_owned()),
             "{chinese:?}"
         );
     }
@@ -242,7 +262,6 @@ mod tests {
         assert_ne!(before, after);
         assert!(alike(&before, &after));
         assert!(!alike(&before, &other));
-        // A submenu's words are fixed when it is made.
         let chinese =
             entries(&view(Vec::new(), vec![helping_row("2", "Mo", 1)]), Language::Chinese.words());
         assert!(!alike(&before, &chinese));

@@ -2,17 +2,18 @@
 //!
 //! One task looks at the engine when something has changed and owns both. What the user answers there it hands on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use manyhands_engine::view::{DownloadRow, Filter, Query, RequestRow, RowState, View};
+use manyhands_engine::view::{DownloadRow, Filter, Query, RequestRow, View};
 use manyhands_engine::{DownloadId, Engine, Failure};
 use tauri::{AppHandle, Manager};
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::choices::{self, decide};
+use crate::endings::{Endings, has_ended};
 use crate::menu::Face;
 use crate::notifications::{Answer, Card, Notifications, Open};
 use crate::prompts::{Text, difference, ended, request};
@@ -25,6 +26,8 @@ use crate::words::Language;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 /// Rows of a look; as many as a view has.
 const MAX_ROWS: u32 = 200;
+/// Finished downloads that a look sees beside all others. More do not come and end between two.
+const MAX_NEW: u32 = 50;
 /// Ended downloads that one notification counts. Older ones are no news any more.
 const MAX_ENDED: usize = 100;
 /// Answers to notifications that may wait; there are fewer notifications, and a person answers one at a time.
@@ -65,8 +68,7 @@ struct Task {
     answers: mpsc::Sender<(About, Answer)>,
     /// The requests that were notified. A notification that the user has closed leaves its place: it does not come again.
     requests: BTreeMap<String, Option<Open>>,
-    /// Downloads that had not ended at the last look.
-    ongoing: BTreeSet<u64>,
+    endings: Endings,
     /// Those that ended since the user last looked, the newest last, and the notification that says so.
     ended: Vec<DownloadRow>,
     ended_card: Option<Open>,
@@ -103,7 +105,7 @@ pub fn start(app: &AppHandle, engine: &Engine, data_dir: &Path) {
         notifications: Notifications::default(),
         answers,
         requests: BTreeMap::new(),
-        ongoing: BTreeSet::new(),
+        endings: Endings::default(),
         ended: Vec::new(),
         ended_card: None,
         tray_card: None,
@@ -175,9 +177,13 @@ impl Task {
     async fn look(&mut self, language: Language, place: Place, anew: bool) -> Result<(), Failure> {
         let view = self.engine.view(query(Filter::Active)).await?;
         let waiting = self.engine.view(query(Filter::Queued)).await?;
+        // New downloads are last in the list, also when they are finished by now.
+        let first = view.counts.done.saturating_sub(MAX_NEW);
+        let done = self.engine.view(Query { first, ..query(Filter::Done) }).await?;
+        let rows = [view.rows.as_slice(), &waiting.rows, &done.rows].concat();
         self.show_face(Face::of(&view, language.words()), anew).await;
         self.notify_requests(&view, language);
-        self.notify_ended(view.rows.iter().chain(&waiting.rows), language, place).await?;
+        self.notify_ended(&rows, language, place).await?;
         match place {
             Place::Tray => self.tell_of_tray(language).await,
             Place::Front => self.tray_card = None,
@@ -222,25 +228,22 @@ impl Task {
     /// Tells of downloads that have ended while the user did not look: one notification for all.
     async fn notify_ended(
         &mut self,
-        rows: impl Iterator<Item = &DownloadRow>,
+        rows: &[DownloadRow],
         language: Language,
         place: Place,
     ) -> Result<(), Failure> {
-        let now: BTreeSet<_> = rows.filter(|row| is_ongoing(row.state)).map(|row| row.id).collect();
-        let before = std::mem::replace(&mut self.ongoing, now);
+        let mut news = self.endings.look(rows.iter());
         if place == Place::Front {
             self.ended.clear();
             self.ended_card = None;
             return Ok(());
         }
-        let known = self.ended.len();
-        for id in before.difference(&self.ongoing) {
-            if let Some(row) = self.engine.row(DownloadId(*id)).await?
-                && matches!(row.state, RowState::Completed | RowState::Failed)
-            {
-                self.ended.push(row);
-            }
+        for id in news.gone {
+            let row = self.engine.row(DownloadId(id)).await?;
+            news.rows.extend(row.filter(has_ended));
         }
+        let known = self.ended.len();
+        self.ended.append(&mut news.rows);
         if self.ended.len() > known {
             let too_many = self.ended.len().saturating_sub(MAX_ENDED);
             self.ended.drain(..too_many);
@@ -317,15 +320,6 @@ impl Task {
 
 fn query(filter: Filter) -> Query {
     Query { filter, count: MAX_ROWS, ..Query::default() }
-}
-
-fn is_ongoing(state: RowState) -> bool {
-    match state {
-        RowState::Queued | RowState::Connecting | RowState::Downloading | RowState::Finishing => {
-            true
-        }
-        RowState::Paused | RowState::Completed | RowState::Failed => false,
-    }
 }
 
 fn request_card(row: &RequestRow, language: Language) -> Card {

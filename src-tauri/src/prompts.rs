@@ -94,7 +94,7 @@ pub fn escaped(text: &str) -> String {
 }
 
 /// `ftp.example.org`: where bytes would come from, without saying how.
-fn servers(origins: &[String], words: &Words) -> String {
+pub fn servers(origins: &[String], words: &Words) -> String {
     let host =
         |origin: &String| plain(origin.split_once("://").map_or(origin.as_str(), |(_, host)| host));
     listed(origins.iter().map(host), MAX_SERVERS, words)
@@ -146,8 +146,8 @@ mod tests {
         assert_eq!(
             request(&row, Language::Chinese.words()),
             Text {
-                title: "Lin 请求帮忙".to_owned(),
-                body: "debian-13.iso（3.9 GB），来自 ftp.example.org：最多占用你的线路 500 MB。服务器会看到你的地址。".to_owned(),
+                title: "Lin 请你帮忙".to_owned(),
+                body: "debian-13.iso（3.9 GB），来自 ftp.example.org：最多占用你的线路 500 MB。该服务器会看到你的地址。".to_owned(),
             }
         );
     }
@@ -160,7 +160,7 @@ mod tests {
         row.size_bytes = None;
         row.origins = vec!["http://a:8080".to_owned(), "ftp://b".to_owned()];
         let text = request(&row, Language::English.words());
-        assert_eq!(text.title, "Somebody (not a friend yet) asks for help");
+        assert_eq!(text.title, "Somebody (a stranger) asks for help");
         assert_eq!(
             text.body,
             "A file from a:8080, b: up to 500 MB of your line. The servers will see your address."

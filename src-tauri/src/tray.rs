@@ -43,7 +43,8 @@ struct Line {
 enum Shown {
     Plain(MenuItem<Wry>),
     Check(CheckMenuItem<Wry>),
-    Submenu(Submenu<Wry>),
+    /// With its note.
+    Submenu(Submenu<Wry>, MenuItem<Wry>),
     Separator(PredefinedMenuItem<Wry>),
 }
 
@@ -153,14 +154,16 @@ impl Shown {
                 *on,
                 None::<&str>,
             )?),
-            Entry::Submenu { text, choices } => {
+            Entry::Submenu { text, note, choices } => {
                 let submenu = Submenu::new(app, literal(text), true)?;
+                let note = MenuItem::new(app, literal(note), false, None::<&str>)?;
+                submenu.append(&note)?;
                 for (choice, word) in choices {
                     let item =
                         MenuItem::with_id(app, choice.id(), literal(word), true, None::<&str>)?;
                     submenu.append(&item)?;
                 }
-                Self::Submenu(submenu)
+                Self::Submenu(submenu, note)
             }
             Entry::Line => Self::Separator(PredefinedMenuItem::separator(app)?),
         })
@@ -177,7 +180,7 @@ impl Shown {
                 item.set_text(literal(text))?;
                 item.set_checked(*on)
             }
-            (Self::Submenu(item), Entry::Submenu { text, .. }) => item.set_text(literal(text)),
+            (Self::Submenu(_, item), Entry::Submenu { note, .. }) => item.set_text(literal(note)),
             _ => Ok(()),
         }
     }
@@ -186,7 +189,7 @@ impl Shown {
         match self {
             Self::Plain(item) => item,
             Self::Check(item) => item,
-            Self::Submenu(item) => item,
+            Self::Submenu(item, _) => item,
             Self::Separator(item) => item,
         }
     }

@@ -45,8 +45,12 @@ pub struct Words {
     pub file: fn(&str, &str) -> String,
     /// A file and its size, within a sentence.
     pub sized: fn(&str, &str) -> String,
-    /// A session in the menu: whom, how much was sent.
+    /// Its price there: from where, how much.
+    pub price: fn(&str, &str) -> String,
+    /// A session in the menu: whom, with what.
     pub helping: fn(&str, &str) -> String,
+    /// What it has come to.
+    pub sent: fn(&str) -> String,
     /// The title of a help request: who.
     pub asks: fn(&str) -> String,
     /// What it would cost: what, from where, how much, how many servers.
@@ -106,14 +110,16 @@ static ENGLISH: Words = Words {
     somebody: "Somebody",
     a_file: "a file",
     a_file_first: "A file",
-    stranger: |who| format!("{who} (not a friend yet)"),
+    stranger: |who| format!("{who} (a stranger)"),
     comma: ", ",
     per_second: "/s",
     more: |n| format!("{n} more …"),
     request: |who, what| format!("{who}: {what}"),
     file: |name, size| format!("{name}, {size}"),
     sized: |name, size| format!("{name} ({size})"),
-    helping: |who, sent| format!("Helping {who}: {sent} sent"),
+    price: |from, budget| format!("from {from}, up to {budget} of your line"),
+    helping: |who, what| format!("Helping {who}: {what}"),
+    sent: |bytes| format!("{bytes} sent"),
     asks: |who| format!("{who} asks for help"),
     cost: |what, from, budget, servers| {
         let who = if servers == 1 { "server" } else { "servers" };
@@ -134,26 +140,29 @@ static ENGLISH: Words = Words {
 static CHINESE: Words = Words {
     show: "显示 Manyhands",
     help: "帮忙",
-    not_now: "暂不",
+    not_now: "暂时不",
     stop: "停止",
-    lending: "出借线路",
+    lending: "出借",
     pause_all: "全部暂停",
     resume_all: "全部继续",
     quit: "退出",
     somebody: "某人",
     a_file: "一个文件",
     a_file_first: "一个文件",
-    stranger: |who| format!("{who}（还不是好友）"),
+    stranger: |who| format!("{who}（陌生人）"),
     comma: "、",
     per_second: "/秒",
     more: |n| format!("还有 {n} 个…"),
     request: |who, what| format!("{who}：{what}"),
     file: |name, size| format!("{name}，{size}"),
     sized: |name, size| format!("{name}（{size}）"),
-    helping: |who, sent| format!("正在帮助 {who}：已发送 {sent}"),
-    asks: |who| format!("{who} 请求帮忙"),
-    cost: |what, from, budget, _| {
-        format!("{what}，来自 {from}：最多占用你的线路 {budget}。服务器会看到你的地址。")
+    price: |from, budget| format!("来自 {from}，最多占用你的线路 {budget}"),
+    helping: |who, what| format!("正在帮助 {who}：{what}"),
+    sent: |bytes| format!("已发送 {bytes}"),
+    asks: |who| format!("{who} 请你帮忙"),
+    cost: |what, from, budget, servers| {
+        let who = if servers == 1 { "该" } else { "这些" };
+        format!("{what}，来自 {from}：最多占用你的线路 {budget}。{who}服务器会看到你的地址。")
     },
     finished: "下载完成",
     failed: "下载失败",
@@ -164,7 +173,7 @@ static CHINESE: Words = Words {
         (finished, failed) => format!("下载：{finished} 个完成，{failed} 个失败"),
     },
     goes_on: "Manyhands 仍在运行",
-    goes_on_why: "窗口已关闭；下载和帮助仍在继续。点击托盘图标可重新打开窗口或退出程序。",
+    goes_on_why: "窗口已关闭；下载和帮助会继续。点击托盘图标可重新打开窗口或退出程序。",
 };
 
 #[cfg(test)]
@@ -199,7 +208,9 @@ mod tests {
             (words.request)("A", "B"),
             (words.file)("A", "B"),
             (words.sized)("A", "B"),
+            (words.price)("A", "B"),
             (words.helping)("A", "B"),
+            (words.sent)("A"),
             (words.asks)("A"),
             (words.stranger)("A"),
             (words.cost)("A", "B", "C", 1),
