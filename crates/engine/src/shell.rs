@@ -234,7 +234,7 @@ impl Shell {
         self.begin_asking(now);
         if now.monotonic >= self.asked_at + ASK_EVERY {
             self.asked_at = now.monotonic;
-            self.ask_around();
+            self.ask_around(now);
         }
         let revision = self.core.revision();
         self.changes.send_if_modified(|told| std::mem::replace(told, revision) != revision);
@@ -339,14 +339,14 @@ impl Shell {
             }
         }
         if some_begin {
-            self.ask_around();
+            self.ask_around(now);
         }
     }
 
-    /// Asks everybody whom the user wants to be asked and who is there.
-    fn ask_around(&mut self) {
+    /// Asks everybody whom the user wants to be asked and who is there. What does not wait for others is asked for once: `now`
+    /// is the moment at which its time began.
+    fn ask_around(&mut self, now: Now) {
         let Some(network) = &self.network else { return };
-        let now = self.clock.now();
         for (id, policy) in network.policies.clone() {
             if policy.until.is_some_and(|until| until < now.monotonic) {
                 continue;
@@ -374,7 +374,7 @@ impl Shell {
         match fact {
             NetworkFact::Presence(PresenceNews::Online { peer, hello }) => {
                 network.online.insert(peer.id(), Online { remote: peer, hello });
-                self.ask_around();
+                self.ask_around(now);
             }
             NetworkFact::Presence(PresenceNews::Offline { id }) => {
                 network.online.remove(&id);
