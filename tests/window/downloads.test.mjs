@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, afterEach, beforeEach, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { App } from './lib/app.mjs';
+import { App, processOf } from './lib/app.mjs';
 import { digestOf, serve } from './lib/origin.mjs';
 import { start, stopAll, tool, until } from './lib/screen.mjs';
 
@@ -139,6 +139,23 @@ test('the list is there again when the program is started again, and goes on', a
   assert.ok(percent >= 20, `${percent} % are there again`);
   await app.rowIs('thesis.pdf', 'completed', FINISH_MS);
   assert.equal(sha256(join(folder, 'thesis.pdf')), expected);
+});
+
+test('closing the window where there is no tray asks before a download stops', async () => {
+  await app.add(await serve('big.iso', { bytes: 64 * MIB, rate: MIB / 4 }), { dir: folder });
+  await app.rowIs('big.iso', 'downloading');
+  app.keys('alt+F4');
+  await app.sees('[data-testid=quit-dialog]');
+  await app.picture('quit');
+  await app.click('[data-testid=quit-cancel]');
+  await app.gone('[data-testid=quit-dialog]');
+  await app.rowIs('big.iso', 'downloading');
+  app.keys('alt+F4');
+  await app.click('[data-testid=quit-confirm]');
+  await until(() => processOf(profile) === null, FINISH_MS, 'the program to end');
+  await app.quit();
+  app = await App.open(profile);
+  await app.rowIs('big.iso', 'downloading');
 });
 
 test('removing an unfinished download asks first, and takes its bytes away', async () => {

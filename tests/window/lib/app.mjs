@@ -47,6 +47,12 @@ export class App {
     return tool(env, 'xdotool', 'getactivewindow').trim() === this.window;
   }
 
+  /** Brings the window to the front, so that keys go to it. */
+  async front() {
+    tool(env, 'xdotool', 'windowactivate', this.window);
+    await until(() => this.isInFront(), SHOW_MS, 'the window to be in front');
+  }
+
   /** Whether the window is on the screen: neither minimized nor hidden. */
   isShown() {
     return windows().includes(this.window);
@@ -66,6 +72,7 @@ export class App {
       `for (const value of arguments[0]) document.querySelector('input[value="' + value + '"]').click();`,
       values,
     );
+    await this.front();
     this.keys('Escape');
     await this.gone('dialog');
   }

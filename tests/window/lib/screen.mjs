@@ -78,8 +78,15 @@ function fail(why) {
 }
 
 /** Starts a program that runs until `stopAll`. */
-export function start(command, parameters, env, stdout = 'inherit', stderr = 'inherit') {
-  const child = spawn(command, parameters, { env, stdio: ['ignore', stdout, stderr] });
+export function start(
+  command,
+  parameters,
+  env,
+  stdout = 'inherit',
+  stderr = 'inherit',
+  stdin = 'ignore',
+) {
+  const child = spawn(command, parameters, { env, stdio: [stdin, stdout, stderr] });
   child.on('error', (error) => console.error(`${command}: ${error.message}`));
   running.push(child);
   return child;
