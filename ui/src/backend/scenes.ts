@@ -181,12 +181,13 @@ const scenes: Record<string, { world: MockWorld; afterMs: number }> = {
   empty: { world: { peers: people }, afterMs: 0 },
 };
 
-/** The mock that the address asks for, `?scene=full`; it runs on unless `&still`. */
+/** The mock that the address asks for, `?scene=full`; it runs on unless `&still`, and asks to be closed with `&closing`. */
 export function sceneOf(search: string): MockBackend {
   const wishes = new URLSearchParams(search);
   const scene = scenes[wishes.get('scene') ?? 'full'] ?? { world: {}, afterMs: 0 };
   const backend = new MockBackend({ ...scene.world, seed: 7 });
   backend.advance(scene.afterMs);
   if (!wishes.has('still')) backend.run();
+  if (wishes.has('closing')) setTimeout(() => backend.say('close_asked'));
   return backend;
 }
