@@ -22,7 +22,9 @@ use crate::network::{Network, NetworkConfig};
 use crate::present::Presenter;
 use crate::saver::Saver;
 use crate::shell::{Clock, Command, Facts, Shell};
-use crate::view::{DownloadRow, HelpingRow, Lending, PeerRow, Query, RequestRow, View, Welcome};
+use crate::view::{
+    DownloadRow, HelpingRow, LendingChange, PeerRow, Query, RequestRow, View, Welcome,
+};
 use crate::writer::Writer;
 
 /// Wishes that may wait; front ends that have more wait.
@@ -296,13 +298,13 @@ impl Engine {
         self.ask(|answer| Command::StopHelping { id, answer }).await
     }
 
-    /// Switches helping others on or off, and says how; remembered. Switched off, everything ends at once. Without effect where
-    /// there is no network.
+    /// Switches helping others on or off, or changes how; remembered. Switched off, everything ends at once, and so it does when
+    /// private addresses are no longer allowed. Without effect where there is no network.
     ///
     /// # Errors
     /// The engine has ended.
-    pub async fn set_lending(&self, lending: Lending) -> Result<(), Failure> {
-        self.ask(|answer| Command::SetLending { lending, answer }).await
+    pub async fn set_lending(&self, change: LendingChange) -> Result<(), Failure> {
+        self.ask(|answer| Command::SetLending { change, answer }).await
     }
 
     /// # Errors

@@ -24,7 +24,7 @@ use crate::network::{Network, NetworkFact, Online, Policy};
 use crate::part::{self, Created, Reopened, disk_failure};
 use crate::present::Presenter;
 use crate::saver::Saver;
-use crate::view::{DownloadRow, HelpingRow, Lending, PeerRow, Query, RequestRow, View};
+use crate::view::{DownloadRow, HelpingRow, LendingChange, PeerRow, Query, RequestRow, View};
 use crate::writer::{Part, Writer, discard_part};
 
 /// Facts that may wait for the core; those who have more wait.
@@ -98,7 +98,7 @@ pub enum Command {
     Helping { answer: oneshot::Sender<Vec<HelpingRow>> },
     Decide { id: String, accept: bool, answer: oneshot::Sender<bool> },
     StopHelping { id: HelpId, answer: oneshot::Sender<bool> },
-    SetLending { lending: Lending, answer: oneshot::Sender<()> },
+    SetLending { change: LendingChange, answer: oneshot::Sender<()> },
     Shutdown { answer: oneshot::Sender<()> },
 }
 
@@ -299,9 +299,9 @@ impl Shell {
                 self.core.touch();
                 let _ = answer.send(stopped);
             }
-            Command::SetLending { lending, answer } => {
+            Command::SetLending { change, answer } => {
                 if let Some(network) = &mut self.network {
-                    network.set_lending(lending, now.monotonic);
+                    let lending = network.set_lending(change, now.monotonic);
                     self.settings.lending = lending.on;
                     self.settings.lend_accept = lending.accept;
                     self.settings.lend_private_origins = lending.allow_private_origins;

@@ -83,6 +83,8 @@ pub struct Together {
     pub device: String,
     /// … and what others see of it.
     pub name: String,
+    /// The TCP port on which others reach it.
+    pub port: u16,
     pub lending: Lending,
     /// How many peers are online; `peers` holds as many as were asked for.
     pub online: u32,
@@ -282,6 +284,30 @@ pub enum LimitView {
     Address,
     /// The server refuses more connections.
     Connections,
+}
+
+/// What is to change of a [`Lending`]; the rest stays as it is at that moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase", default)]
+#[ts(export, optional_fields)]
+pub struct LendingChange {
+    pub on: Option<bool>,
+    #[ts(optional, type = "'ask' | 'friends' | 'all'")]
+    pub accept: Option<AcceptRule>,
+    pub allow_private_origins: Option<bool>,
+}
+
+impl Lending {
+    #[must_use]
+    pub fn with(self, change: LendingChange) -> Self {
+        Self {
+            on: change.on.unwrap_or(self.on),
+            accept: change.accept.unwrap_or(self.accept),
+            allow_private_origins: change
+                .allow_private_origins
+                .unwrap_or(self.allow_private_origins),
+        }
+    }
 }
 
 /// A peer that could be asked for help with one download.

@@ -15,7 +15,11 @@ device: string,
 /**
  * … and what others see of it.
  */
-name: string, lending: Lending, 
+name: string, 
+/**
+ * The TCP port on which others reach it.
+ */
+port: number, lending: Lending, 
 /**
  * How many peers are online; `peers` holds as many as were asked for.
  */

@@ -19,7 +19,7 @@ use url::Url;
 
 use crate::network::Network;
 use crate::network::together::origin_url;
-use crate::view::Lending;
+use crate::view::{Lending, LendingChange};
 
 /// A help request that nobody has answered yet, or a session that it became.
 #[derive(Debug)]
@@ -66,15 +66,23 @@ impl Network {
         self.carry_out_desk(now);
     }
 
-    /// Switches lending on or off and changes how: at once, for everything that runs.
-    pub fn set_lending(&mut self, lending: Lending, now: Duration) {
+    /// Switches lending on or off, or changes how; returns what holds now. Switched off, and when private addresses are no longer
+    /// allowed, everything that runs or waits ends at once.
+    pub fn set_lending(&mut self, change: LendingChange, now: Duration) -> Lending {
+        let before = self.lending;
+        let lending = before.with(change);
         self.lending = lending;
+        if before.allow_private_origins && !lending.allow_private_origins {
+            // Connections that are open already pass no guard any more.
+            self.desk.handle(DeskInput::LendingSwitched { on: false }, now);
+        }
         self.guard.set_allow_private(lending.allow_private_origins);
         self.hello.send_if_modified(|hello| {
             std::mem::replace(&mut hello.lending, lending.on) != lending.on
         });
         self.desk.handle(DeskInput::LendingSwitched { on: lending.on }, now);
         self.carry_out_desk(now);
+        lending
     }
 
     /// The user stops helping in one session. Whether there is such a session.

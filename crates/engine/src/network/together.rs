@@ -37,6 +37,7 @@ impl Network {
         Together {
             device: self.id.to_string(),
             name: self.name.as_str().to_owned(),
+            port: self.server.port(),
             lending: self.lending,
             online: u32::try_from(online).unwrap_or(u32::MAX),
             peers: rows,
