@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, afterEach, beforeEach, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { App } from './lib/app.mjs';
+import { App, processOf } from './lib/app.mjs';
 import { digestOf, serve } from './lib/origin.mjs';
 import { start, stopAll, tool, until } from './lib/screen.mjs';
 

@@ -1,5 +1,6 @@
 /** A link dragged with the mouse out of a real browser's window. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,18 +11,24 @@ import { start, stopAll, tool, until } from './lib/screen.mjs';
 
 const LINK = 'https://example.org/files/dragged%20here.iso?part=2';
 const TITLE = 'A link to be dragged';
+const DRAGGED = 'A link that is dragged';
 /** A browser that was never started before makes its profile first. */
 const BROWSER_MS = 60_000;
+/** A browser that has just come up may miss the first press. */
+const PRESS_MS = 3_000;
 /** The pointer's way is travelled in so many steps: a drag begins and is told of only while it moves. */
 const STEPS = 12;
 
 const base = mkdtempSync(join(tmpdir(), 'drag-'));
 let app;
+let browser;
 
 after(async () => {
   await app?.quit();
+  // Asked to end, it would go on writing to its profile for a while.
+  if (browser?.kill('SIGKILL')) await once(browser, 'exit');
   stopAll();
-  // The browser writes to its profile until it has ended.
+  // Its other processes end when they notice.
   rmSync(base, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
 });
 
@@ -43,9 +50,10 @@ async function showLink() {
     <a href="${LINK}" style="position:fixed;inset:0;display:grid;place-items:center;font:40px sans-serif">Drag me</a>
     <script>
       requestAnimationFrame(() => requestAnimationFrame(() => (document.title = '${TITLE}')));
+      addEventListener('dragstart', () => (document.title = '${DRAGGED}'));
     </script>`,
   );
-  start(
+  browser = start(
     'chromium',
     [
       '--no-sandbox',
@@ -66,23 +74,44 @@ async function showLink() {
     'ignore',
     'ignore',
   );
-  const window = await until(
-    () => xdotool('search', '--onlyvisible', '--name', `^${TITLE}$`).split('\n')[0],
+  return until(() => windowCalled(TITLE), BROWSER_MS, "the browser's window");
+}
+
+const windowCalled = (title) =>
+  xdotool('search', '--onlyvisible', '--name', `^${title}$`).split('\n')[0];
+
+/** Presses the button and begins to move, until the browser says that the link is being dragged. */
+function pickUp(from) {
+  return until(
+    async () => {
+      xdotool('mousemove', '--sync', from.x, from.y, 'mousedown', 1);
+      let aside = 0;
+      const begun = await until(
+        () => {
+          aside = (aside + 5) % 60;
+          xdotool('mousemove', from.x - aside, from.y);
+          return windowCalled(DRAGGED);
+        },
+        PRESS_MS,
+        'the drag to begin',
+      ).catch(() => false);
+      if (!begun) xdotool('mouseup', 1);
+      return begun;
+    },
     BROWSER_MS,
-    "the browser's window",
+    'the link to be picked up',
   );
-  return window;
 }
 
 test('a link that is dragged out of a browser opens the dialog, filled in', async () => {
   app = await App.open(join(base, 'profile'));
   app.moveTo(20, 20);
-  const browser = await showLink();
-  xdotool('windowsize', '--sync', browser, 420, 320);
-  xdotool('windowmove', '--sync', browser, 1300, 200);
-  const [from, to] = [middleOf(browser), middleOf(app.window)];
+  const page = await showLink();
+  xdotool('windowsize', '--sync', page, 420, 320);
+  xdotool('windowmove', '--sync', page, 1300, 200);
+  const [from, to] = [middleOf(page), middleOf(app.window)];
 
-  xdotool('mousemove', '--sync', from.x, from.y, 'mousedown', 1);
+  await pickUp(from);
   for (let step = 1; step <= STEPS; step += 1) {
     const at = (a, b) => Math.round(a + ((b - a) * step) / STEPS);
     xdotool('mousemove', '--sync', at(from.x, to.x), at(from.y, to.y));

@@ -26,14 +26,20 @@ export class App {
     });
     const driver = await new Builder().usingServer(server).withCapabilities(capabilities).build();
     const app = new App(driver, dataDir);
-    await app.sees('[data-testid=add-url]');
-    // The page is there before the window manager has shown the window: keys would go elsewhere.
-    app.window = await until(
-      () => windows().find((id) => !before.includes(id)),
-      SHOW_MS,
-      'a window to be shown',
-    );
-    await until(() => app.isInFront(), SHOW_MS, 'the window to be in front');
+    try {
+      await app.sees('[data-testid=add-url]');
+      // The page is there before the window manager has shown the window: keys would go elsewhere.
+      app.window = await until(
+        () => windows().find((id) => !before.includes(id)),
+        SHOW_MS,
+        'a window to be shown',
+      );
+      await until(() => app.isInFront(), SHOW_MS, 'the window to be in front');
+    } catch (error) {
+      // A driver has one session at a time: a program that is left would be in the way of all that follow.
+      await app.quit();
+      throw error;
+    }
     return app;
   }
 
@@ -198,6 +204,8 @@ export class App {
   async quit() {
     await this.driver.quit().catch(() => {});
     await until(() => processOf(this.dataDir) === null, SHOW_MS, 'the program to end');
+    // The screen may give the next window the same number.
+    await until(() => !this.isShown(), SHOW_MS, 'the window to go away');
   }
 }
 
