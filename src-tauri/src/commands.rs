@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use manyhands_engine::view::{FailureView, Lending, Query, View, Welcome};
+use manyhands_engine::view::{FailureView, LendingChange, Query, View, Welcome};
 use manyhands_engine::{AskFor, DownloadId, Engine, Failure, FailureCode, NewDownload};
 use tauri::ipc::Channel;
 use tauri::{AppHandle, State, WebviewWindow};
@@ -18,7 +18,8 @@ use crate::{choices, folder, shutdown};
 type Answer<T> = Result<T, FailureView>;
 
 #[tauri::command]
-pub async fn view(engine: State<'_, Engine>, query: Query) -> Answer<View> {
+pub async fn view(engine: State<'_, Engine>, page: State<'_, Page>, query: Query) -> Answer<View> {
+    page.lives();
     Ok(engine.view(query).await?)
 }
 
@@ -75,7 +76,8 @@ pub async fn ask(engine: State<'_, Engine>, id: DownloadId, ask: AskFor) -> Answ
     Ok(engine.ask_for_help(id, who, Duration::from_secs(wait_s)).await?)
 }
 
-/// Answers a help request. Whether it still waited for an answer.
+/// Answers a help request. Whether that was possible: it still waited for an answer and, for a yes, there was room for one more
+/// session.
 #[tauri::command]
 pub async fn decide(engine: State<'_, Engine>, id: String, accept: bool) -> Answer<bool> {
     Ok(engine.decide(&id, accept).await?)
@@ -87,9 +89,10 @@ pub async fn stop_helping(engine: State<'_, Engine>, id: String) -> Answer<bool>
     Ok(choices::stop(&engine, &id).await?)
 }
 
+/// Changes how others are helped, and only what is named: the page may show what is no longer so.
 #[tauri::command]
-pub async fn set_lending(engine: State<'_, Engine>, lending: Lending) -> Answer<()> {
-    Ok(engine.set_lending(lending).await?)
+pub async fn set_lending(engine: State<'_, Engine>, change: LendingChange) -> Answer<()> {
+    Ok(engine.set_lending(change).await?)
 }
 
 /// The language of what is shown outside of the page.

@@ -1,12 +1,16 @@
 //! What the program tells its page by itself.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use manyhands_engine::Engine;
 use serde::Serialize;
 use tauri::async_runtime::JoinHandle;
 use tauri::ipc::Channel;
 use ts_rs::TS;
+
+/// A page that is told of a change asks for a view long before this.
+const MAX_SILENCE: Duration = Duration::from_secs(2);
 
 /// One piece of news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, TS)]
@@ -21,9 +25,17 @@ pub enum News {
     ShowRequests,
 }
 
-/// The page that listens. The lock guards nothing but which page that is: one that was loaded again replaces it.
+/// The page that listens. The lock guards nothing but which page that is, and whether it shows life: one that was loaded again
+/// replaces it.
 #[derive(Default)]
-pub struct Page(Mutex<Option<Listening>>);
+pub struct Page(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    listening: Option<Listening>,
+    /// When it was told first that the window is to be closed, and has asked for nothing since.
+    silent_since: Option<Instant>,
+}
 
 struct Listening {
     news: Channel<News>,
@@ -43,18 +55,35 @@ impl Page {
                 }
             }
         });
-        if let Some(before) = self.lock().replace(Listening { news, task }) {
+        let mut state = self.lock();
+        state.silent_since = None;
+        if let Some(before) = state.listening.replace(Listening { news, task }) {
             before.task.abort();
         }
     }
 
     /// Tells the page. Whether one listens.
     pub fn hears(&self, news: News) -> bool {
-        let channel = self.lock().as_ref().map(|listening| listening.news.clone());
+        let channel = self.lock().listening.as_ref().map(|listening| listening.news.clone());
         channel.is_some_and(|channel| channel.send(news).is_ok())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Listening>> {
+    /// The page has asked for something: it is not dead.
+    pub fn lives(&self) {
+        self.lock().silent_since = None;
+    }
+
+    /// Has the page ask the user whether the program is to end. Whether one can be expected to: not when it was told so
+    /// before and has shown no life since, however well the news go out. Nobody could close such a window.
+    pub fn asks_to_close(&self, now: Instant) -> bool {
+        let since = *self.lock().silent_since.get_or_insert(now);
+        // It asks for a view when something has changed, and so shows that it lives.
+        now.saturating_duration_since(since) < MAX_SILENCE
+            && self.hears(News::CloseAsked)
+            && self.hears(News::Changed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -73,5 +102,40 @@ mod tests {
     #[test]
     fn a_page_that_never_listened_hears_nothing() {
         assert!(!Page::default().hears(News::CloseAsked));
+    }
+
+    /// A page, and what it hears. No engine tells it of changes.
+    fn page() -> (Page, std::sync::mpsc::Receiver<String>) {
+        let (heard, hears) = std::sync::mpsc::channel();
+        let news = Channel::new(move |said| {
+            let said: String = said.deserialize()?;
+            let _ = heard.send(said);
+            Ok(())
+        });
+        let task = tauri::async_runtime::spawn(async {});
+        let listening = Some(Listening { news, task });
+        (Page(Mutex::new(State { listening, silent_since: None })), hears)
+    }
+
+    #[test]
+    fn a_page_that_shows_no_life_after_it_was_to_ask_cannot_keep_the_window_open() {
+        let (page, hears) = page();
+        let start = Instant::now();
+        assert!(page.asks_to_close(start));
+        assert_eq!(hears.try_iter().collect::<Vec<_>>(), ["close_asked", "changed"]);
+        // A key that is pressed twice gives nobody time to answer.
+        assert!(page.asks_to_close(start + MAX_SILENCE / 2));
+        assert!(!page.asks_to_close(start + MAX_SILENCE));
+        assert!(!page.asks_to_close(start + 2 * MAX_SILENCE));
+    }
+
+    #[test]
+    fn a_page_that_lives_asks_each_time() {
+        let (page, _hears) = page();
+        let start = Instant::now();
+        for n in 0..5 {
+            assert!(page.asks_to_close(start + n * MAX_SILENCE));
+            page.lives();
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! The one window: whether the user looks at it, bringing it to the front, and closing it.
 //!
 //! A closed window is hidden where the tray has an icon that brings it back. Where there is none, the page asks when
-//! something would stop, and the program ends.
+//! something would stop, and the program ends. A page that is dead asks nothing: the second try ends the program.
+
+use std::time::Instant;
 
 use manyhands_engine::Engine;
 use manyhands_engine::view::Query;
@@ -107,7 +109,8 @@ async fn close(app: AppHandle, engine: Engine) {
     let tray = app.try_state::<tray::Made>().is_some() && tray::is_seen().await;
     match closing(tray, is_busy(&engine).await) {
         Closing::Hide if hide(&app) => app.state::<Window>().is_at(Place::Tray),
-        Closing::Ask if app.state::<Page>().hears(News::CloseAsked) => {}
+        // A minimized window may be closed too; what it asks is to be seen.
+        Closing::Ask if app.state::<Page>().asks_to_close(Instant::now()) => show(&app),
         _ => shutdown::begin(&app),
     }
 }
