@@ -1,6 +1,6 @@
 //! What the user orders from outside of the window: by the menu of the tray icon or the buttons of a notification.
 
-use manyhands_engine::view::{Lending, Query};
+use manyhands_engine::view::LendingChange;
 use manyhands_engine::{Engine, Failure, HelpId};
 use tauri::{AppHandle, Manager};
 
@@ -32,7 +32,9 @@ async fn carry_out(app: &AppHandle, engine: &Engine, choice: Choice) -> Result<(
         Choice::Stop(id) => {
             stop(engine, &id).await?;
         }
-        Choice::Lending => switch_lending(engine).await?,
+        Choice::Lending(on) => {
+            engine.set_lending(LendingChange { on: Some(on), ..LendingChange::default() }).await?;
+        }
         Choice::PauseAll => engine.pause_all().await?,
         Choice::ResumeAll => engine.resume_all().await?,
         Choice::Quit => shutdown::begin(app),
@@ -40,13 +42,13 @@ async fn carry_out(app: &AppHandle, engine: &Engine, choice: Choice) -> Result<(
     Ok(())
 }
 
-/// Answers a help request; nothing happens when it is over.
+/// Answers a help request; nothing happens when it is over, or when there is no room for one more session.
 ///
 /// # Errors
 /// The engine has ended.
 pub async fn decide(engine: &Engine, id: &str, accept: bool) -> Result<(), Failure> {
     if !engine.decide(id, accept).await? {
-        tracing::info!(id, "this request is over");
+        tracing::info!(id, "this request is over, or there is no room for one more session");
     }
     Ok(())
 }
@@ -60,9 +62,4 @@ pub async fn stop(engine: &Engine, id: &str) -> Result<bool, Failure> {
         Ok(id) => engine.stop_helping(HelpId(id)).await,
         Err(_) => Ok(false),
     }
-}
-
-async fn switch_lending(engine: &Engine) -> Result<(), Failure> {
-    let Some(together) = engine.view(Query::default()).await?.together else { return Ok(()) };
-    engine.set_lending(Lending { on: !together.lending.on, ..together.lending }).await
 }

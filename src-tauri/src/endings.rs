@@ -6,6 +6,18 @@ use std::collections::BTreeSet;
 
 use manyhands_engine::view::{DownloadRow, RowState};
 
+/// Downloads that one card counts. Older ones are no news any more.
+const MAX_UNTOLD: usize = 100;
+
+/// Downloads of which the user was told, or is to be told, by one card.
+#[derive(Debug)]
+pub struct Untold<C> {
+    rows: Vec<DownloadRow>,
+    card: Option<C>,
+    /// The number of that card. What is heard of an older one says nothing about what came since.
+    number: u64,
+}
+
 /// What the last look saw; nothing before the first.
 #[derive(Debug, Default)]
 pub struct Endings {
@@ -27,6 +39,48 @@ pub struct Ended {
     pub rows: Vec<DownloadRow>,
     /// Not among the rows any more: completed, removed, or beyond what a view holds.
     pub gone: Vec<u64>,
+}
+
+impl<C> Default for Untold<C> {
+    fn default() -> Self {
+        Self { rows: Vec::new(), card: None, number: 0 }
+    }
+}
+
+impl<C> Untold<C> {
+    /// Those that ended since the user last looked, the newest last.
+    pub fn rows(&self) -> &[DownloadRow] {
+        &self.rows
+    }
+
+    /// Takes more of them. When there are any: the number of the card that is to tell of all.
+    pub fn add(&mut self, mut rows: Vec<DownloadRow>) -> Option<u64> {
+        if rows.is_empty() {
+            return None;
+        }
+        self.rows.append(&mut rows);
+        self.rows.drain(..self.rows.len().saturating_sub(MAX_UNTOLD));
+        self.number += 1;
+        Some(self.number)
+    }
+
+    /// The card that tells; the one before it is dropped.
+    pub fn told_by(&mut self, card: C) {
+        self.card = Some(card);
+    }
+
+    /// The card of this number is answered or closed.
+    pub fn is_over(&mut self, number: u64) {
+        if number == self.number {
+            self.clear();
+        }
+    }
+
+    /// The user has seen them.
+    pub fn clear(&mut self) {
+        self.rows.clear();
+        self.card = None;
+    }
 }
 
 impl Endings {
@@ -68,6 +122,37 @@ mod tests {
         let rows: Vec<_> = list.iter().map(|(id, state)| download_row(*id, "a", *state)).collect();
         let ended = endings.look(rows.iter());
         (ended.rows.iter().map(|row| row.id).collect(), ended.gone)
+    }
+
+    #[test]
+    fn what_is_heard_late_of_an_older_card_takes_nothing_from_the_newer() {
+        let mut untold = Untold::default();
+        assert_eq!(untold.add(Vec::new()), None);
+        let first = untold.add(vec![download_row(1, "a", RowState::Completed)]).unwrap();
+        untold.told_by("first");
+        let second = untold.add(vec![download_row(2, "b", RowState::Failed)]).unwrap();
+        untold.told_by("second");
+        untold.is_over(first);
+        assert_eq!(untold.rows().iter().map(|row| row.id).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(untold.card, Some("second"));
+        untold.is_over(second);
+        assert!(untold.rows().is_empty() && untold.card.is_none());
+        // One that the user has seen in the window, and a card that comes after.
+        let third = untold.add(vec![download_row(3, "c", RowState::Completed)]).unwrap();
+        untold.clear();
+        let fourth = untold.add(vec![download_row(4, "d", RowState::Completed)]).unwrap();
+        assert_ne!(third, fourth);
+        untold.is_over(third);
+        assert_eq!(untold.rows().len(), 1);
+    }
+
+    #[test]
+    fn a_flood_of_endings_is_counted_from_its_end() {
+        let mut untold = Untold::<()>::default();
+        let rows = (0..MAX_UNTOLD as u64 + 5).map(|id| download_row(id, "a", RowState::Completed));
+        untold.add(rows.collect());
+        assert_eq!(untold.rows().len(), MAX_UNTOLD);
+        assert_eq!(untold.rows().first().map(|row| row.id), Some(5));
     }
 
     #[test]

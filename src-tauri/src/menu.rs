@@ -4,7 +4,7 @@
 
 use manyhands_engine::view::{HelpingRow, RequestRow, View};
 
-use crate::prompts::{named, requester, servers};
+use crate::prompts::{Servers, named, requester};
 use crate::sizes::bytes;
 use crate::words::Words;
 
@@ -15,6 +15,7 @@ const MAX_LISTED: usize = 8;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Face {
     pub entries: Vec<Entry>,
+    /// Nothing where the icon has none.
     pub tooltip: String,
     /// Whether somebody waits for an answer.
     pub waiting: bool,
@@ -33,10 +34,10 @@ pub enum Entry {
         text: String,
         on: bool,
     },
-    /// `note` cannot be chosen.
+    /// `notes` cannot be chosen.
     Submenu {
         text: String,
-        note: String,
+        notes: Vec<String>,
         choices: Vec<(Choice, &'static str)>,
     },
     Line,
@@ -53,8 +54,8 @@ pub enum Choice {
     Decline(String),
     /// End the session of this id.
     Stop(String),
-    /// Lend, or lend no more.
-    Lending,
+    /// Lend, or lend no more: what the user wants, who may have seen what is no longer so.
+    Lending(bool),
     PauseAll,
     ResumeAll,
     Quit,
@@ -68,7 +69,8 @@ impl Choice {
             Self::Accept(id) => format!("accept:{id}"),
             Self::Decline(id) => format!("decline:{id}"),
             Self::Stop(id) => format!("stop:{id}"),
-            Self::Lending => "lending".to_owned(),
+            Self::Lending(true) => "lending-on".to_owned(),
+            Self::Lending(false) => "lending-off".to_owned(),
             Self::PauseAll => "pause-all".to_owned(),
             Self::ResumeAll => "resume-all".to_owned(),
             Self::Quit => "quit".to_owned(),
@@ -85,7 +87,8 @@ impl Choice {
             None => [
                 Self::Show,
                 Self::ShowRequests,
-                Self::Lending,
+                Self::Lending(true),
+                Self::Lending(false),
                 Self::PauseAll,
                 Self::ResumeAll,
                 Self::Quit,
@@ -104,9 +107,9 @@ impl Entry {
             (Self::Item { choice: a, .. }, Self::Item { choice: b, .. })
             | (Self::Check { choice: a, .. }, Self::Check { choice: b, .. }) => a == b,
             (
-                Self::Submenu { text: a, choices: of_a, .. },
-                Self::Submenu { text: b, choices: of_b, .. },
-            ) => a == b && of_a == of_b,
+                Self::Submenu { text: a, notes: notes_a, choices: of_a },
+                Self::Submenu { text: b, notes: notes_b, choices: of_b },
+            ) => a == b && notes_a.len() == notes_b.len() && of_a == of_b,
             (Self::Line, Self::Line) => true,
             _ => false,
         }
@@ -117,7 +120,8 @@ impl Face {
     pub fn of(view: &View, words: &Words) -> Self {
         Self {
             entries: entries(view, words),
-            tooltip: tooltip(view, words),
+            // Linux shows none: a throughput in it would be a change of the icon with each look, and nothing to see.
+            tooltip: if cfg!(target_os = "linux") { String::new() } else { tooltip(view, words) },
             waiting: view.together.as_ref().is_some_and(|together| !together.requests.is_empty()),
         }
     }
@@ -139,7 +143,7 @@ fn entries(view: &View, words: &Words) -> Vec<Entry> {
             entries.push(Entry::Line);
         }
         entries.push(Entry::Check {
-            choice: Choice::Lending,
+            choice: Choice::Lending(!together.lending.on),
             text: words.lending.to_owned(),
             on: together.lending.on,
         });
@@ -171,13 +175,21 @@ fn request(row: &RequestRow, words: &Words) -> Entry {
         Some(size) => (words.file)(&name, &bytes(size)),
         None => name,
     };
+    let servers = Servers::of(&row.origins, words);
+    let mut notes = vec![(words.price)(&servers.text, &bytes(row.budget_bytes))];
+    if !row.friend {
+        notes.push(words.befriends.to_owned());
+    }
+    let yes = if servers.all_shown {
+        (Choice::Accept(row.id.clone()), words.help)
+    } else {
+        notes.push(words.more_servers.to_owned());
+        (Choice::ShowRequests, words.show)
+    };
     Entry::Submenu {
         text: (words.request)(&requester(row, words), &what),
-        note: (words.price)(&servers(&row.origins, words), &bytes(row.budget_bytes)),
-        choices: vec![
-            (Choice::Accept(row.id.clone()), words.help),
-            (Choice::Decline(row.id.clone()), words.not_now),
-        ],
+        notes,
+        choices: vec![yes, (Choice::Decline(row.id.clone()), words.not_now)],
     }
 }
 
@@ -185,7 +197,7 @@ fn helping(row: &HelpingRow, words: &Words) -> Entry {
     let who = named(Some(&row.name), words.somebody);
     Entry::Submenu {
         text: (words.helping)(&who, &named(row.file_name.as_deref(), words.a_file)),
-        note: (words.sent)(&bytes(row.sent_bytes)),
+        notes: vec![(words.sent)(&bytes(row.sent_bytes))],
         choices: vec![(Choice::Stop(row.id.clone()), words.stop)],
     }
 }
@@ -202,9 +214,9 @@ mod tests {
             Entry::Item { text, enabled: true, .. } => text,
             Entry::Item { text, enabled: false, .. } => format!("({text})"),
             Entry::Check { text, on, .. } => format!("[{}] {text}", if on { 'x' } else { ' ' }),
-            Entry::Submenu { text, note, choices } => {
+            Entry::Submenu { text, notes, choices } => {
                 let words: Vec<_> = choices.iter().map(|(_, word)| *word).collect();
-                format!("{text} > ({note}) | {}", words.join(" | "))
+                format!("{text} > ({}) | {}", notes.join(") ("), words.join(" | "))
             }
             Entry::Line => "-".to_owned(),
         };
@@ -234,6 +246,54 @@ mod tests {
             chinese.contains(&"Lin：debian-13.iso，3.9 GB > (来自 ftp.example.org，最多占用你的线路 500 MB) | 帮忙 | 暂时不".to_owned()),
             "{chinese:?}"
         );
+    }
+
+    #[test]
+    fn a_stranger_s_request_says_what_helping_makes_of_it() {
+        let mut row = request_row("1", "Lin");
+        row.friend = false;
+        let menu = drawn(&view(vec![row], Vec::new()), Language::English);
+        let line = "Lin (a stranger): debian-13.iso, 3.9 GB > (from ftp.example.org, up to 500 MB of your line) (Helping makes this stranger a friend.) | Help | Not now";
+        assert!(menu.contains(&line.to_owned()), "{menu:?}");
+    }
+
+    #[test]
+    fn no_consent_is_taken_for_servers_that_the_menu_does_not_show() {
+        let mut row = request_row("1", "Lin");
+        row.origins = ["a", "b", "c", "d"].map(|host| format!("http://{host}")).into();
+        let menu = entries(&view(vec![row], Vec::new()), Language::English.words());
+        let offered: Vec<_> = menu
+            .iter()
+            .filter_map(|entry| match entry {
+                Entry::Submenu { choices, .. } => Some(choices),
+                _ => None,
+            })
+            .flatten()
+            .map(|(choice, _)| choice.clone())
+            .collect();
+        assert_eq!(offered, [Choice::ShowRequests, Choice::Decline("1".to_owned())]);
+    }
+
+    #[test]
+    fn the_switch_of_lending_carries_what_was_wanted_when_it_was_shown() {
+        for on in [true, false] {
+            let mut view = view(Vec::new(), Vec::new());
+            view.together.as_mut().unwrap().lending.on = on;
+            let menu = entries(&view, Language::English.words());
+            let shown = menu.into_iter().find(|entry| matches!(entry, Entry::Check { .. }));
+            let text = "Lending".to_owned();
+            assert_eq!(shown, Some(Entry::Check { choice: Choice::Lending(!on), text, on }));
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn more_throughput_is_no_change_of_an_icon_that_cannot_say_it() {
+        let words = Language::English.words();
+        let mut view = view(Vec::new(), Vec::new());
+        let before = Face::of(&view, words);
+        view.bytes_per_s += 1_000_000;
+        assert_eq!(Face::of(&view, words), before);
     }
 
     #[test]
@@ -282,7 +342,8 @@ mod tests {
             Choice::Accept("1a".to_owned()),
             Choice::Decline("1a".to_owned()),
             Choice::Stop("1a".to_owned()),
-            Choice::Lending,
+            Choice::Lending(true),
+            Choice::Lending(false),
             Choice::PauseAll,
             Choice::ResumeAll,
             Choice::Quit,

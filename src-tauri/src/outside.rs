@@ -13,10 +13,10 @@ use tauri::{AppHandle, Manager};
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::choices::{self, decide};
-use crate::endings::{Endings, has_ended};
+use crate::endings::{Endings, Untold, has_ended};
 use crate::menu::Face;
 use crate::notifications::{Answer, Card, Notifications, Open};
-use crate::prompts::{Text, difference, ended, request};
+use crate::prompts::{Servers, Text, difference, ended, request};
 use crate::tray;
 use crate::tray::Tray;
 use crate::window::{self, Place, Window};
@@ -28,8 +28,6 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 const MAX_ROWS: u32 = 200;
 /// Finished downloads that a look sees beside all others. More do not come and end between two.
 const MAX_NEW: u32 = 50;
-/// Ended downloads that one notification counts. Older ones are no news any more.
-const MAX_ENDED: usize = 100;
 /// Answers to notifications that may wait; there are fewer notifications, and a person answers one at a time.
 const MAX_ANSWERS: usize = 64;
 /// Its presence in the profile says that the user knows what closing the window does.
@@ -52,7 +50,8 @@ pub struct Outside {
 #[derive(Clone, Debug)]
 enum About {
     Request(String),
-    Ended,
+    /// The card of this number.
+    Ended(u64),
     TheTray,
 }
 
@@ -69,9 +68,7 @@ struct Task {
     /// The requests that were notified. A notification that the user has closed leaves its place: it does not come again.
     requests: BTreeMap<String, Option<Open>>,
     endings: Endings,
-    /// Those that ended since the user last looked, the newest last, and the notification that says so.
-    ended: Vec<DownloadRow>,
-    ended_card: Option<Open>,
+    ended: Untold<Open>,
     tray_card: Option<Open>,
 }
 
@@ -106,8 +103,7 @@ pub fn start(app: &AppHandle, engine: &Engine, data_dir: &Path) {
         answers,
         requests: BTreeMap::new(),
         endings: Endings::default(),
-        ended: Vec::new(),
-        ended_card: None,
+        ended: Untold::default(),
         tray_card: None,
     };
     let place = app.state::<Window>().place();
@@ -165,8 +161,8 @@ impl Task {
                 Some((about, answer)) = answered.recv() => self.answer(about, answer).await,
             }
         }
-        let Self { notifications, requests, ended_card, tray_card, .. } = self;
-        drop((requests, ended_card, tray_card));
+        let Self { notifications, requests, ended, tray_card, .. } = self;
+        drop((requests, ended, tray_card));
         notifications.closed().await;
     }
 
@@ -235,26 +231,22 @@ impl Task {
         let mut news = self.endings.look(rows.iter());
         if place == Place::Front {
             self.ended.clear();
-            self.ended_card = None;
             return Ok(());
         }
         for id in news.gone {
             let row = self.engine.row(DownloadId(id)).await?;
             news.rows.extend(row.filter(has_ended));
         }
-        let known = self.ended.len();
-        self.ended.append(&mut news.rows);
-        if self.ended.len() > known {
-            let too_many = self.ended.len().saturating_sub(MAX_ENDED);
-            self.ended.drain(..too_many);
+        if let Some(number) = self.ended.add(news.rows) {
             let words = language.words();
             let card = Card {
-                text: ended(&self.ended, words),
+                text: ended(self.ended.rows(), words),
                 open: words.show,
                 buttons: Vec::new(),
                 stays: None,
             };
-            self.ended_card = Some(self.show(card, About::Ended));
+            let open = self.show(card, About::Ended(number));
+            self.ended.told_by(open);
         }
         Ok(())
     }
@@ -305,9 +297,8 @@ impl Task {
                     tracing::warn!(why = failure.message, "the request was not answered");
                 }
             }
-            (About::Ended, answer) => {
-                self.ended.clear();
-                self.ended_card = None;
+            (About::Ended(number), answer) => {
+                self.ended.is_over(number);
                 if answer == Answer::Opened {
                     window::show(&self.app);
                 }
@@ -324,11 +315,33 @@ fn query(filter: Filter) -> Query {
 
 fn request_card(row: &RequestRow, language: Language) -> Card {
     let words = language.words();
+    let mut buttons = vec![(DECLINE, words.not_now)];
+    if Servers::of(&row.origins, words).all_shown {
+        buttons.insert(0, (ACCEPT, words.help));
+    }
     Card {
         text: request(row, words),
         open: words.show,
-        buttons: vec![(ACCEPT, words.help), (DECLINE, words.not_now)],
+        buttons,
         // At least a second: none at all would mean for ever.
         stays: Some(Duration::from_secs(row.expires_in_s.max(1))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_rows::request_row;
+
+    #[test]
+    fn help_is_offered_by_a_card_that_names_all_servers_and_by_no_other() {
+        let keys = |row: &RequestRow| {
+            let card = request_card(row, Language::English);
+            card.buttons.iter().map(|(key, _)| *key).collect::<Vec<_>>()
+        };
+        let mut row = request_row("1", "Lin");
+        assert_eq!(keys(&row), [ACCEPT, DECLINE]);
+        row.origins = (0..11).map(|n| format!("https://{n}.example.org")).collect();
+        assert_eq!(keys(&row), [DECLINE]);
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use manyhands_engine::view::{DownloadRow, RequestRow, RowState};
 
-use crate::sizes::{bytes, plain};
+use crate::sizes::{bytes, plain, plain_host};
 use crate::words::Words;
 
 /// Servers of a request that are named; of more, how many.
@@ -46,12 +46,16 @@ pub fn request(row: &RequestRow, words: &Words) -> Text {
         Some(size) => (words.sized)(&name, &bytes(size)),
         None => name,
     };
-    let body = (words.cost)(
-        &what,
-        &servers(&row.origins, words),
-        &bytes(row.budget_bytes),
-        row.origins.len(),
-    );
+    let servers = Servers::of(&row.origins, words);
+    let cost = (words.cost)(&what, &servers.text, &bytes(row.budget_bytes), row.origins.len());
+    let mut body = vec![cost.as_str()];
+    if !row.friend {
+        body.push(words.befriends);
+    }
+    if !servers.all_shown {
+        body.push(words.more_servers);
+    }
+    let body = body.join(words.gap);
     Text { title: (words.asks)(&requester(row, words)), body }
 }
 
@@ -93,11 +97,27 @@ pub fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// `ftp.example.org`: where bytes would come from, without saying how.
-pub fn servers(origins: &[String], words: &Words) -> String {
-    let host =
-        |origin: &String| plain(origin.split_once("://").map_or(origin.as_str(), |(_, host)| host));
-    listed(origins.iter().map(host), MAX_SERVERS, words)
+/// Where bytes would come from.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Servers {
+    /// `ftp.example.org`, without saying how.
+    pub text: String,
+    /// Whether the text names each of them whole. Where it does not, nobody can say yes to them.
+    pub all_shown: bool,
+}
+
+impl Servers {
+    pub fn of(origins: &[String], words: &Words) -> Self {
+        let host = |origin: &'_ String| {
+            origin.split_once("://").map_or(origin.clone(), |(_, host)| host.to_owned())
+        };
+        let hosts: Vec<_> = origins.iter().map(host).collect();
+        Self {
+            text: listed(hosts.iter().map(|host| plain_host(host)), MAX_SERVERS, words),
+            all_shown: hosts.len() <= MAX_SERVERS
+                && hosts.iter().all(|host| plain_host(host) == *host),
+        }
+    }
 }
 
 fn listed(names: impl ExactSizeIterator<Item = String>, max: usize, words: &Words) -> String {
@@ -163,11 +183,39 @@ mod tests {
         assert_eq!(text.title, "Somebody (a stranger) asks for help");
         assert_eq!(
             text.body,
-            "A file from a:8080, b: up to 500 MB of your line. The servers will see your address."
+            "A file from a:8080, b: up to 500 MB of your line. The servers will see your address. Helping makes this stranger a friend."
         );
         row.origins = ["a", "b", "c", "d", "e"].map(|host| format!("http://{host}")).into();
         let text = request(&row, Language::English.words());
         assert!(text.body.contains("from a, b, c, 2 more …:"), "{}", text.body);
+        assert!(
+            text.body.ends_with("All servers are shown in the window: answer there."),
+            "{}",
+            text.body
+        );
+        let chinese = request(&row, Language::Chinese.words()).body;
+        assert!(
+            chinese
+                .ends_with("。帮忙后，这个陌生人会成为你的好友。全部服务器见窗口，请在那里回答。"),
+            "{chinese}"
+        );
+    }
+
+    #[test]
+    fn servers_are_all_shown_when_each_is_named_whole() {
+        let long = format!("https://ftp.example.org.{}.evil.test", "a".repeat(200));
+        for (origins, all) in [
+            (vec!["https://ftp.example.org", "http://a:8080", "ftp://b"], true),
+            (vec!["https://a", "https://b", "https://c", "https://d"], false),
+            (vec!["https://a", &long], false),
+            (vec!["https://a\u{202e}b"], false),
+        ] {
+            let origins: Vec<_> = origins.into_iter().map(str::to_owned).collect();
+            let servers = Servers::of(&origins, Language::English.words());
+            assert_eq!(servers.all_shown, all, "{}", servers.text);
+        }
+        let servers = Servers::of(&[long], Language::English.words());
+        assert!(servers.text.ends_with("aaa.evil.test"), "{}", servers.text);
     }
 
     #[test]

@@ -22,6 +22,15 @@ pub fn bytes(bytes: u64) -> String {
     }
 }
 
+/// The same for a server. Who a server belongs to is told by the end of its name: where it is too long, that stays.
+pub fn plain_host(host: &str) -> String {
+    let length = host.chars().count();
+    if length <= MAX_NAME {
+        return plain(host);
+    }
+    plain(&['…'].into_iter().chain(host.chars().skip(length - (MAX_NAME - 1))).collect::<String>())
+}
+
 /// What somebody else calls something, as one short line: without control characters and without those that turn the
 /// direction of writing and so make a name look like another.
 pub fn plain(name: &str) -> String {
@@ -76,5 +85,13 @@ mod tests {
         assert_eq!(long.chars().count(), MAX_NAME);
         assert!(long.ends_with('…'));
         assert_eq!(plain(&"b".repeat(MAX_NAME)), "b".repeat(MAX_NAME));
+    }
+
+    #[test]
+    fn a_server_s_name_keeps_its_end() {
+        assert_eq!(plain_host("ftp.example.org:8080"), "ftp.example.org:8080");
+        let long = plain_host(&format!("ftp.example.org.{}.evil.test", "a".repeat(200)));
+        assert_eq!(long.chars().count(), MAX_NAME);
+        assert!(long.starts_with('…') && long.ends_with("aaa.evil.test"), "{long}");
     }
 }

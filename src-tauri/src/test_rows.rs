@@ -67,6 +67,7 @@ pub fn view(requests: Vec<RequestRow>, helping: Vec<HelpingRow>) -> View {
         together: Some(Together {
             device: "DEVICE".to_owned(),
             name: "desk".to_owned(),
+            port: 26_269,
             lending: Lending { on: true, ..Lending::default() },
             online: 0,
             peers: Vec::new(),

@@ -43,8 +43,8 @@ struct Line {
 enum Shown {
     Plain(MenuItem<Wry>),
     Check(CheckMenuItem<Wry>),
-    /// With its note.
-    Submenu(Submenu<Wry>, MenuItem<Wry>),
+    /// With its notes.
+    Submenu(Submenu<Wry>, Vec<MenuItem<Wry>>),
     Separator(PredefinedMenuItem<Wry>),
 }
 
@@ -154,16 +154,20 @@ impl Shown {
                 *on,
                 None::<&str>,
             )?),
-            Entry::Submenu { text, note, choices } => {
+            Entry::Submenu { text, notes, choices } => {
                 let submenu = Submenu::new(app, literal(text), true)?;
-                let note = MenuItem::new(app, literal(note), false, None::<&str>)?;
-                submenu.append(&note)?;
+                let mut noted = Vec::new();
+                for note in notes {
+                    let note = MenuItem::new(app, literal(note), false, None::<&str>)?;
+                    submenu.append(&note)?;
+                    noted.push(note);
+                }
                 for (choice, word) in choices {
                     let item =
                         MenuItem::with_id(app, choice.id(), literal(word), true, None::<&str>)?;
                     submenu.append(&item)?;
                 }
-                Self::Submenu(submenu, note)
+                Self::Submenu(submenu, noted)
             }
             Entry::Line => Self::Separator(PredefinedMenuItem::separator(app)?),
         })
@@ -180,7 +184,9 @@ impl Shown {
                 item.set_text(literal(text))?;
                 item.set_checked(*on)
             }
-            (Self::Submenu(_, item), Entry::Submenu { note, .. }) => item.set_text(literal(note)),
+            (Self::Submenu(_, items), Entry::Submenu { notes, .. }) => {
+                items.iter().zip(notes).try_for_each(|(item, note)| item.set_text(literal(note)))
+            }
             _ => Ok(()),
         }
     }

@@ -33,6 +33,12 @@ pub struct Words {
     pub a_file_first: &'static str,
     /// Who asks and is no friend: anybody can take a friend's name.
     pub stranger: fn(&str) -> String,
+    /// What a yes means beyond the help: who was helped is a friend from then on.
+    pub befriends: &'static str,
+    /// Why one cannot say yes here.
+    pub more_servers: &'static str,
+    /// Between two sentences.
+    pub gap: &'static str,
     /// Between the names of a list.
     pub comma: &'static str,
     /// After a number of bytes.
@@ -111,6 +117,9 @@ static ENGLISH: Words = Words {
     a_file: "a file",
     a_file_first: "A file",
     stranger: |who| format!("{who} (a stranger)"),
+    befriends: "Helping makes this stranger a friend.",
+    more_servers: "All servers are shown in the window: answer there.",
+    gap: " ",
     comma: ", ",
     per_second: "/s",
     more: |n| format!("{n} more …"),
@@ -150,6 +159,9 @@ static CHINESE: Words = Words {
     a_file: "一个文件",
     a_file_first: "一个文件",
     stranger: |who| format!("{who}（陌生人）"),
+    befriends: "帮忙后，这个陌生人会成为你的好友。",
+    more_servers: "全部服务器见窗口，请在那里回答。",
+    gap: "",
     comma: "、",
     per_second: "/秒",
     more: |n| format!("还有 {n} 个…"),
@@ -194,6 +206,8 @@ mod tests {
             words.somebody,
             words.a_file,
             words.a_file_first,
+            words.befriends,
+            words.more_servers,
             words.comma,
             words.per_second,
             words.finished,
