@@ -1,7 +1,6 @@
 //! The queue, and the door to everything that decides.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::Bound;
 use std::time::Duration;
 
 use crate::help::AskState;
@@ -202,12 +201,10 @@ impl Core {
     /// # Errors
     /// [`CoreError`]
     pub fn resume(&mut self, id: DownloadId, now: Now) -> Result<(), CoreError> {
-        let owns_its_part = self.owns_its_part(id);
         let Self { downloads, shared, .. } = self;
         let download = downloads.get_mut(&id).ok_or(CoreError::Unknown)?;
         match &download.record.life {
             Life::Completed { .. } => return Err(CoreError::Finished),
-            Life::Failed { .. } if !owns_its_part => download.record.found = None,
             // Somebody else's file is in its place: it stays, and this download begins anew beside it.
             Life::Failed { failure } if failure.code == FailureCode::PartLost => {
                 download.record.found = None;
@@ -239,14 +236,12 @@ impl Core {
     /// # Errors
     /// [`CoreError::Unknown`]
     pub fn remove(&mut self, id: DownloadId, now: Now) -> Result<(), CoreError> {
-        let owns_its_part = self.owns_its_part(id);
         let Self { downloads, shared, .. } = self;
         let download = downloads.get_mut(&id).ok_or(CoreError::Unknown)?;
         match &mut download.run {
             Some(run) => run.close(&mut download.record, After::Remove, now, shared),
             None => {
                 if let Some(found) = &download.record.found
-                    && owns_its_part
                     && !keeps_its_file(&download.record.life)
                 {
                     let (dir, part_name) =
@@ -334,7 +329,13 @@ impl Core {
         self.now = now.monotonic;
         self.revision += 1;
         match download_of(&input, &self.leases) {
-            Some(id) => self.handle_one(id, input, now),
+            Some(id) => {
+                let created = matches!(input, Input::PartCreated { .. });
+                self.handle_one(id, input, now);
+                if created {
+                    self.claim_part(id);
+                }
+            }
             None if matches!(input, Input::Tick) => {
                 self.ticked_at = self.now;
                 for id in self.running.clone() {
@@ -485,29 +486,35 @@ impl Core {
             if !waits {
                 continue;
             }
-            let owns_its_part = self.owns_its_part(*id);
             if let Some(Download { record, run }) = self.downloads.get_mut(id) {
-                if !owns_its_part {
-                    record.found = None;
-                }
                 *run = Some(Run::start(record, now, &mut self.shared));
                 self.running.insert(*id);
             }
         }
     }
 
-    /// Whether the part file that this download knows of is its own. When a part file was taken away by somebody, a later download
-    /// may have made one of the same name: then the latest owns it.
-    fn owns_its_part(&self, id: DownloadId) -> bool {
+    /// A part file that this download has just made had no other owner: whoever knew one by this name has lost it.
+    fn claim_part(&mut self, id: DownloadId) {
         let place = |download: &Download| {
             let found = download.record.found.as_ref()?;
             Some((download.record.spec.dir.clone(), found.part_name.clone()))
         };
-        let Some(mine) = self.downloads.get(&id).and_then(place) else { return true };
-        !self.downloads.range((Bound::Excluded(id), Bound::Unbounded)).any(|(_, later)| {
-            !matches!(later.record.life, Life::Completed { .. })
-                && place(later).as_ref() == Some(&mine)
-        })
+        let Some(mine) = self.downloads.get(&id).and_then(place) else { return };
+        for (_, other) in self.downloads.iter_mut().filter(|(other, _)| **other != id) {
+            let unfinished = !matches!(other.record.life, Life::Completed { .. });
+            // One that runs holds its own file open and notices at the end that its name is somebody else's.
+            if unfinished && other.run.is_none() && place(other).as_ref() == Some(&mine) {
+                other.record.found = None;
+                other.record.kept_bytes = 0;
+                self.shared.effects.push_back(Effect::Persist {
+                    download: other.record.id,
+                    record: Box::new(other.record.clone()),
+                    clear_map: true,
+                    chunks: Vec::new(),
+                    tell: None,
+                });
+            }
+        }
     }
 
     fn forget(&mut self, id: DownloadId) {
@@ -639,8 +646,8 @@ mod tests {
         (core, id)
     }
 
-    /// Two downloads of one name: the part file of the first was taken away, so the second made one of the same name.
-    fn two_of_one_name() -> Core {
+    #[test]
+    fn a_part_file_that_another_download_made_is_neither_deleted_nor_written_to() {
         let record = |id, link: &str, life| DownloadRecord {
             id: DownloadId(id),
             spec: DownloadSpec {
@@ -656,36 +663,46 @@ mod tests {
                 identity: Identity { length: Some(10), ..Identity::default() },
                 ranges: true,
                 name: "f".into(),
-                part_name: "f.part".into(),
+                part_name: format!("f.{id}.part"),
             }),
             sources: Vec::new(),
             active_ms: 0,
-            kept_bytes: 0,
+            kept_bytes: 5,
             brought_by: Vec::new(),
         };
         let records = vec![
-            record(1, "http://a.example/1", Life::Paused),
+            record(1, "http://a.example/1", Life::Queued),
             record(2, "http://a.example/2", Life::Paused),
         ];
-        Core::new(records, 3, 3, "this boot".into(), 1)
-    }
-
-    #[test]
-    fn a_part_file_that_a_later_download_made_is_neither_deleted_nor_written_to() {
-        let mut core = two_of_one_name();
-        core.remove(DownloadId(1), NOW).unwrap();
-        let effects: Vec<_> = std::iter::from_fn(|| core.poll_effect()).collect();
-        assert!(!effects.iter().any(|effect| matches!(effect, Effect::DiscardPart { .. })));
-
-        let mut core = two_of_one_name();
-        core.resume(DownloadId(1), NOW).unwrap();
+        let mut core = Core::new(records, 3, 3, "this boot".into(), 1);
+        core.handle(Input::Tick, NOW);
+        let (first, second) = (DownloadId(1), DownloadId(2));
+        // Both part files were taken away; the first download makes one of the second's name.
+        core.handle(Input::PartMissing { download: first, finished: None }, NOW);
+        let asks = std::iter::from_fn(|| core.poll_effect()).find_map(|effect| match effect {
+            Effect::Fetch { lease, .. } => Some(lease),
+            _ => None,
+        });
+        let accepted = crate::Accepted {
+            start: 0,
+            end: Some(10),
+            ranges: true,
+            identity: Identity { length: Some(10), ..Identity::default() },
+        };
+        let answered = Input::Answered {
+            lease: asks.unwrap(),
+            accepted,
+            suggested_name: None,
+            final_url: "http://a.example/1".parse().unwrap(),
+        };
+        core.handle(answered, NOW);
+        let part_name = "f.2.part".to_owned();
+        core.handle(Input::PartCreated { download: first, name: "f".into(), part_name }, NOW);
+        assert_eq!(core.record(second).unwrap().found, None);
+        assert_eq!(core.bytes_on_disk(second), 0);
+        core.remove(second, NOW).unwrap();
         let mut effects = std::iter::from_fn(|| core.poll_effect());
-        assert!(effects.all(|effect| !matches!(effect, Effect::OpenPart { .. })));
-
-        let mut core = two_of_one_name();
-        core.remove(DownloadId(2), NOW).unwrap();
-        let mut effects = std::iter::from_fn(|| core.poll_effect());
-        assert!(effects.any(|effect| matches!(effect, Effect::DiscardPart { .. })));
+        assert!(!effects.any(|effect| matches!(effect, Effect::DiscardPart { .. })));
     }
 
     #[test]

@@ -112,6 +112,8 @@ pub(crate) struct Run {
     pub transfer: Transfer,
     /// The part file is being opened or made: it must be known before it can be closed.
     awaiting_part: bool,
+    /// Whether the shell holds the part file open: then closing deletes it where that is wanted.
+    part_open: bool,
     /// The first answer, until the part file is made.
     accepted: Option<Accepted>,
     digest: Option<Sha256Digest>,
@@ -145,6 +147,7 @@ impl Run {
             map_loaded: false,
             transfer: Transfer::default(),
             awaiting_part: false,
+            part_open: false,
             accepted: None,
             digest: None,
             last_byte: at,
@@ -275,6 +278,9 @@ impl Run {
         now: Now,
         shared: &mut Shared,
     ) -> Outcome {
+        if let Input::PartOpened { .. } | Input::PartCreated { .. } = &input {
+            self.part_open = true;
+        }
         if let Input::PartOpened { .. }
         | Input::PartMissing { .. }
         | Input::PartCreated { .. }

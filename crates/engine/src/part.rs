@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use manyhands_core::{Failure, FailureCode, Found, Sha256Digest};
@@ -103,6 +103,10 @@ pub fn reopen(dir: &Path, found: &Found) -> Result<Reopened, Failure> {
 pub fn finish(part: &File, part_path: &Path, name: &str, length: u64) -> Result<PathBuf, Failure> {
     let failed = |error: io::Error| disk_failure(&error, part_path, "finish");
     let dir = part_path.parent().unwrap_or(Path::new("."));
+    if !is_at(part, part_path) {
+        let message = format!("{} was taken away by another program.", part_path.display());
+        return Err(Failure::new(FailureCode::PartLost, message));
+    }
     if part.metadata().map_err(failed)?.len() != length {
         part.set_len(length).map_err(failed)?;
     }
@@ -124,16 +128,31 @@ pub fn finish(part: &File, part_path: &Path, name: &str, length: u64) -> Result<
     Err(Failure::new(FailureCode::Folder, message))
 }
 
+/// Whether this open file is what lies at `path`: somebody may have taken it away, and put something else there.
+pub fn is_at(file: &File, path: &Path) -> bool {
+    let place = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+    let there = std::fs::symlink_metadata(path).map(place);
+    file.metadata().map(place).is_ok_and(|open| there.is_ok_and(|there| open == there))
+}
+
 /// Renames, and fails with `AlreadyExists` where something has that name.
 fn rename_no_replace(from: &Path, to: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use rustix::io::Errno;
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(()),
         // Some file systems cannot do that; a second name and taking the first away comes to the same.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-            std::fs::hard_link(from, to)?;
-            std::fs::remove_file(from)
-        }
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match std::fs::hard_link(from, to) {
+            Ok(()) => std::fs::remove_file(from),
+            // Some have no second names either. Nothing better is left than to look first.
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                if std::fs::symlink_metadata(to).is_ok() {
+                    return Err(io::ErrorKind::AlreadyExists.into());
+                }
+                std::fs::rename(from, to)
+            }
+            Err(error) => Err(error),
+        },
         Err(errno) => Err(errno.into()),
     }
 }
@@ -238,6 +257,21 @@ mod tests {
         ] {
             assert_eq!(numbered(name, 2), expected);
         }
+    }
+
+    #[test]
+    fn a_file_that_took_the_place_of_ours_is_not_finished_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let ours = create(dir.path(), "a.bin", Some(3)).unwrap();
+        let path = dir.path().join(&ours.part_name);
+        std::fs::remove_file(&path).unwrap();
+        let theirs = create(dir.path(), "a.bin", Some(3)).unwrap();
+        assert_eq!(theirs.part_name, ours.part_name);
+        let refused = finish(&ours.file, &path, "a.bin", 3).unwrap_err();
+        assert_eq!(refused.code, FailureCode::PartLost);
+        assert!(is_at(&theirs.file, &path));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(finish(&ours.file, &path, "a.bin", 3).unwrap_err().code, FailureCode::PartLost);
     }
 
     #[test]

@@ -184,11 +184,6 @@ impl Shell {
         let now = self.clock.now();
         let agreed = session.as_ref().map(|(key, _)| *key);
         if let (Some(network), Some((key, session))) = (&mut self.network, session) {
-            // Whoever was named by the user and has helped is a friend from then on.
-            let named = network.policies.get(&key.0).is_some_and(|policy| policy.ask.names(key.1));
-            if named && let Some(friend) = network.befriend(key.1, now.unix_ms) {
-                self.saver.apply(vec![Op::PutFriend(friend)], None);
-            }
             network.sessions.insert(key, session);
         }
         let opened = part.map(|part| {
@@ -210,11 +205,16 @@ impl Shell {
             // It came too late: nobody would close it.
             self.parts.remove(&download);
         }
-        if let (Some(network), Some(key)) = (&mut self.network, agreed)
-            && !self.core.is_helped_by(key.0, key.1)
-        {
-            // So did the helper's yes.
-            network.end_session(key, HelpEnd::Cancelled, 0, 0);
+        if let (Some(network), Some(key)) = (&mut self.network, agreed) {
+            if !self.core.is_helped_by(key.0, key.1) {
+                // So did the helper's yes.
+                return network.end_session(key, HelpEnd::Cancelled, 0, 0);
+            }
+            // Whoever was named by the user and helps is a friend from then on.
+            let named = network.policies.get(&key.0).is_some_and(|policy| policy.ask.names(key.1));
+            if named && let Some(friend) = network.befriend(key.1, now.unix_ms) {
+                self.saver.apply(vec![Op::PutFriend(friend)], None);
+            }
         }
     }
 
@@ -442,7 +442,7 @@ impl Shell {
                 if let Some(part) = &part {
                     part.closing.store(true, Ordering::Relaxed);
                 }
-                self.writer.close(download, part.filter(|_| discard).map(|part| part.path.clone()));
+                self.writer.close(download, part.filter(|_| discard));
             }
             Effect::Fetch { download, lease, source, helper, url, asked, range, known, hold } => {
                 let request = FetchRequest { url, asked, known };

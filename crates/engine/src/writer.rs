@@ -17,7 +17,7 @@ use bytes::Bytes;
 use manyhands_core::{ByteRange, DownloadId, Input, SourceId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::part::disk_failure;
+use crate::part::{disk_failure, is_at};
 use crate::shell::Facts;
 
 /// Bytes that may wait to be written, over all downloads.
@@ -66,7 +66,7 @@ enum WriteOrder {
     /// Everything of a lease was written before: report it, then pass this fact on.
     EndLease(Input),
     /// Everything of this download was written before: report it, then say that the part is closed.
-    Close { download: DownloadId, discard: Option<PathBuf> },
+    Close { download: DownloadId, discard: Option<Arc<Part>> },
 }
 
 impl Writer {
@@ -101,7 +101,7 @@ impl Writer {
         self.send(WriteOrder::EndLease(ended));
     }
 
-    pub fn close(&self, download: DownloadId, discard: Option<PathBuf>) {
+    pub fn close(&self, download: DownloadId, discard: Option<Arc<Part>>) {
         self.send(WriteOrder::Close { download, discard });
     }
 
@@ -156,8 +156,8 @@ impl WriterThread {
                 Ok(WriteOrder::Close { download, discard }) => {
                     self.write_out();
                     self.report();
-                    if let Some(path) = discard {
-                        discard_part(&path);
+                    if let Some(part) = discard.filter(|part| is_at(&part.file, &part.path)) {
+                        discard_part(&part.path);
                     }
                     self.facts.blocking_send(Input::PartClosed { download });
                 }

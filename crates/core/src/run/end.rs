@@ -28,7 +28,7 @@ impl Run {
                 return Outcome::StartOver;
             }
             After::Remove => {
-                if let Some(found) = &record.found {
+                if let Some(found) = record.found.as_ref().filter(|_| !self.part_open) {
                     let (dir, part_name) = (record.spec.dir.clone(), found.part_name.clone());
                     shared.effects.push_back(Effect::DiscardPart { dir, part_name });
                 }

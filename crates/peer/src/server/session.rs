@@ -197,7 +197,9 @@ impl Sessions {
             let now = Instant::now();
             let all: Vec<_> = self.lock().values().cloned().collect();
             for session in all {
-                let silent = {
+                let accepted =
+                    matches!(session.progress.borrow().state, HelpState::Accepted { .. });
+                let silent = accepted && {
                     let inner = session.lock();
                     let quiet = now.saturating_duration_since(inner.last_heard);
                     inner.streams.is_empty() && inner.polls == 0 && quiet >= self.waits.silence
@@ -362,18 +364,19 @@ impl Session {
     }
 
     fn end_by_helper(&self, reason: HelpEnd) -> Option<EndedSession> {
-        self.transition(|state| {
-            matches!(state, HelpState::Accepted { .. }).then(|| {
-                HelpState::Ended(SessionEnd {
-                    by: Party::Helper,
-                    reason: end_reason(reason),
-                    sent_bytes: self.sent_bytes(),
-                    received_bytes: None,
-                    used_bytes: None,
-                })
-            })
+        let before = self.transition(|state| match state {
+            HelpState::Accepted { .. } => Some(HelpState::Ended(SessionEnd {
+                by: Party::Helper,
+                reason: end_reason(reason),
+                sent_bytes: self.sent_bytes(),
+                received_bytes: None,
+                used_bytes: None,
+            })),
+            // The user's yes may be on its way: it comes too late now.
+            HelpState::Pending { .. } => Some(HelpState::Declined { reason: Default::default() }),
+            _ => None,
         })?;
-        Some(self.ended(false, reason, None))
+        matches!(before, HelpState::Accepted { .. }).then(|| self.ended(false, reason, None))
     }
 
     /// The one way from state to state. Gives the state before, if `next` names another one.
