@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use notify_rust::{Notification, Timeout};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -85,13 +84,4 @@ impl Notifications {
             tracing::info!("notifications could not be closed in time");
         }
     }
-}
-
-fn notification(card: &Card) -> Notification {
-    let mut notification = Notification::new();
-    notification.appname("Manyhands").summary(&card.text.title).body(&card.text.body);
-    if let Some(stays) = card.stays {
-        notification.timeout(Timeout::from(stays));
-    }
-    notification
 }
