@@ -33,6 +33,7 @@ test.each([
 
 test('a field keeps its own keys', () => {
   expect(wishOf(ctrl('v'), true)).toBeNull();
+  expect(wishOf(ctrl('h'), true)).toBeNull();
   expect(wishOf(key('Escape'), true)).toBeNull();
   expect(wishOf(key('Escape'), false)).toEqual({ kind: 'close' });
   expect(wishOf(ctrl('n'), true)).toEqual({ kind: 'add' });

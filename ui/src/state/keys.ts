@@ -24,7 +24,8 @@ export function wishOf(key: Key, typing: boolean): Wish | null {
     case 'f':
       return { kind: 'search' };
     case 'h':
-      return { kind: 'ask' };
+      // In a field it is a key of the field, and whoever types looks at something else.
+      return typing ? null : { kind: 'ask' };
     case 'v':
       return typing ? null : { kind: 'paste' };
   }
