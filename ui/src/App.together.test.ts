@@ -38,6 +38,16 @@ const click = async (testid: string) =>
   fireEvent.click(await waitFor(() => screen.getByTestId(testid)));
 const shown = (testid: string) => waitFor(() => screen.getByTestId(testid));
 const gone = (testid: string) => waitFor(() => expect(screen.queryByTestId(testid)).toBeNull());
+/** Answers a request as soon as a press on its buttons counts. */
+async function answer(testid: 'request-accept' | 'request-decline', within = ''): Promise<void> {
+  const selector = `${within} [data-testid=${testid}][aria-disabled=false]`;
+  await fireEvent.click(
+    await waitFor(() => document.querySelector(selector) ?? expect.fail(selector), {
+      timeout: 5000,
+    }),
+  );
+}
+const names = () => screen.getAllByTestId('request').map((card) => card.dataset['peerName']);
 const together = async () =>
   (await engine.view({ filter: 'all', search: '', first: 0, count: 9, selected: null, peers: 9 }))
     .together;
@@ -59,10 +69,16 @@ test('a request is asked about wherever one is, and the answer goes to the engin
   expect(prompt.textContent).toContain(en.requests.address(1));
   expect(prompt.contains(document.activeElement)).toBe(false);
   within(prompt).getByText(en.requests.more(1));
-  await fireEvent.click(within(prompt).getByTestId('request-accept'));
+  const button = within(prompt).getByTestId('request-accept');
+  await answer('request-accept');
   expect(decide).toHaveBeenCalledWith('request-1', true);
   await waitFor(() => expect(screen.getByTestId('prompt').dataset['peerName']).toBe('Kim'));
-  await fireEvent.click(screen.getByTestId('request-decline'));
+  // The second half of a double click, and the focus that stayed behind, are none of Kim's.
+  expect(screen.getByTestId('request-accept')).not.toBe(button);
+  await fireEvent.click(screen.getByTestId('request-accept'));
+  expect(decide).toHaveBeenCalledTimes(1);
+  expect(screen.getByTestId('prompt').textContent).toContain(en.requests.befriends('Kim'));
+  await answer('request-decline');
   expect(decide).toHaveBeenLastCalledWith('request-2', false);
   await gone('prompt');
   expect((await together())?.helping.map(({ name }) => name)).toEqual(['Mo']);
@@ -84,24 +100,99 @@ test('the page of requests has them all and no banner; a stranger is called one'
   expect(second?.textContent).not.toContain('debian-13.iso');
 });
 
+test('a friend who comes later stands below, and a card that moved up waits before it is pressed', async () => {
+  const later = { afterMs: 1000 };
+  await open({ lending, requests: [asks('kim'), asks('tal'), asks('mo', later)] });
+  const decide = vi.spyOn(engine, 'decide');
+  await click('go-requests');
+  await shown('page-requests');
+  expect(screen.getByRole('status', { name: '' }).textContent).toBe(en.requests.waiting(2));
+  engine.advance(1100);
+  await waitFor(() => expect(names()).toEqual(['Kim', 'Tal', 'Mo']));
+  // The engine names friends first.
+  expect((await together())?.requests[0]?.name).toBe('Mo');
+  const [kim, tal] = screen.getAllByTestId('request') as [HTMLElement, HTMLElement];
+  const press = within(tal).getByTestId('request-accept');
+  await waitFor(() => expect(press.getAttribute('aria-disabled')).toBe('false'), {
+    timeout: 5000,
+  });
+  within(kim).getByTestId('request-decline').focus();
+  await answer('request-decline', `[data-id="${kim.dataset['id']}"]`);
+  expect(document.activeElement?.tagName).toBe('H1');
+  await waitFor(() => expect(names()).toEqual(['Tal', 'Mo']));
+  await fireEvent.click(press);
+  expect(decide.mock.calls).toEqual([[kim.dataset['id'], false]]);
+  await answer('request-accept', `[data-id="${tal.dataset['id']}"]`);
+  expect(decide).toHaveBeenLastCalledWith(tal.dataset['id'], true);
+});
+
+test('the keyboard goes to the heading when the request that it was on is over', async () => {
+  await open({ lending, requests: [asks('mo'), asks('kim', { afterMs: 1000 })] });
+  await click('go-requests');
+  engine.advance(1100);
+  await waitFor(() => expect(names()).toEqual(['Mo', 'Kim']));
+  within(screen.getAllByTestId('request')[0] as HTMLElement)
+    .getByTestId('request-accept')
+    .focus();
+  engine.advance(59_500);
+  await waitFor(() => expect(names()).toEqual(['Kim']));
+  expect(document.activeElement?.textContent).toBe(en.requests.title);
+});
+
+test.each(['friends', 'all'] as const)(
+  'nobody is told to decide about each: %s',
+  async (accept) => {
+    await open({ lending: { on: true, accept } });
+    await click('go-requests');
+    const page = await shown('page-requests');
+    expect(page.textContent).toContain(en.acceptHelp[accept]);
+    expect(page.textContent).not.toMatch(/you decide/i);
+    await click('lending-switch');
+    await waitFor(() => screen.getByText(en.requests.offText(en.acceptHelp[accept])));
+    expect(page.textContent).not.toMatch(/you decide/i);
+  },
+);
+
+test('a switch changes itself alone, whatever else the engine has meanwhile', async () => {
+  await open({ lending });
+  const set = vi.spyOn(engine, 'setLending');
+  await shown('lending-switch');
+  await click('settings');
+  await fireEvent.click(screen.getByLabelText(en.lending.choices.all));
+  await click('lending-private');
+  await click('settings-lending');
+  await click('go-requests');
+  await click('switch-lending-on');
+  const lend = screen.getByTestId('lending-switch');
+  await waitFor(() => expect(lend.getAttribute('aria-checked')).toBe('true'));
+  await fireEvent.click(lend);
+  expect(set.mock.calls).toEqual([
+    [{ accept: 'all' }],
+    [{ allowPrivateOrigins: true }],
+    [{ on: false }],
+    [{ on: true }],
+    [{ on: false }],
+  ]);
+});
+
 test('a request that is over meanwhile is told', async () => {
   await open({ lending, requests: [asks('mo')] });
   await shown('prompt');
   vi.spyOn(engine, 'decide').mockResolvedValue(false);
-  await click('request-accept');
+  await answer('request-accept');
   await waitFor(() => screen.getByText(en.requests.over));
 });
 
 test('without lending the page of requests offers to switch it on', async () => {
   await open();
   await click('go-requests');
-  await waitFor(() => screen.getByText(en.requests.offText));
+  await waitFor(() => screen.getByText(en.requests.offText(en.acceptHelp.ask)));
   await click('switch-lending-on');
   await waitFor(() => screen.getByText(en.requests.emptyTitle));
   const lend = screen.getByTestId('lending-switch');
   await waitFor(() => expect(lend.getAttribute('aria-checked')).toBe('true'));
   await fireEvent.click(lend);
-  await waitFor(() => screen.getByText(en.requests.offText));
+  await waitFor(() => screen.getByText(en.requests.offText(en.acceptHelp.ask)));
   expect((await together())?.lending.on).toBe(false);
 });
 
@@ -130,10 +221,10 @@ test('friends are listed with what can be said of them', async () => {
 });
 
 test('where nobody is, it is said how others are found', async () => {
-  await open({ peers: [] });
+  await open({ peers: [], port: 40_123 });
   await click('go-friends');
   await waitFor(() => screen.getByText(en.friends.emptyTitle));
-  screen.getByText(en.friends.check.firewall(26_269));
+  screen.getByText(en.friends.check.firewall(40_123));
 });
 
 test('names of others are text, whatever they hold', async () => {
@@ -197,6 +288,26 @@ test('whoever is ticked is asked, helps after a moment, and is seen to', async (
   );
   expect(screen.queryByTestId('help-answers')).toBeNull();
   expect(screen.getByTestId('online-now').textContent).toMatch(/Mo\s*\d/);
+});
+
+test('who is to be asked is asked about the download that was shown, or not at all', async () => {
+  await open({ downloads: [big, { ...big, name: 'other.iso' }] });
+  engine.advance(2000);
+  const button = await shown('ask-friends');
+  await press('Home');
+  await shown('help-offer');
+  await waitFor(() => expect(button).toHaveProperty('disabled', false));
+  button.focus();
+  await fireEvent.click(button);
+  await shown('ask-dialog');
+  await engine.remove(1);
+  await gone('ask-dialog');
+  expect(document.activeElement).toBe(button);
+  await press('Home');
+  await waitFor(() => expect(screen.getByTestId('ask-friends')).toHaveProperty('disabled', false));
+  expect(screen.queryByTestId('ask-dialog')).toBeNull();
+  await press('2', { ctrlKey: true });
+  await shown('page-friends');
 });
 
 test('new downloads ask whom the dialog says; it is remembered', async () => {

@@ -12,6 +12,7 @@ export type { HelpRow } from './generated/HelpRow';
 export type { HelpState } from './generated/HelpState';
 export type { HistoryPoint } from './generated/HistoryPoint';
 export type { Lending } from './generated/Lending';
+export type { LendingChange } from './generated/LendingChange';
 export type { LimitView } from './generated/LimitView';
 export type { LogLine } from './generated/LogLine';
 export type { NewDownload } from './generated/NewDownload';

@@ -97,8 +97,9 @@ export class App {
     );
   }
 
+  /** Presses what can be pressed: the buttons of a request take no answer before they have stood still for a moment. */
   async click(selector) {
-    await (await this.sees(selector)).click();
+    await (await this.sees(`${selector}:not([aria-disabled=true])`)).click();
   }
 
   async type(selector, text) {

@@ -8,7 +8,7 @@ import type { Language } from '../i18n/index.svelte';
 import type {
   AskFor,
   FailureView,
-  Lending,
+  LendingChange,
   NewDownload,
   News,
   Query,
@@ -30,11 +30,12 @@ export interface Backend {
   pickFolder(from: string): Promise<string | null>;
   /** Asks others for help with a download; nothing waits for their answers. */
   ask(id: number, ask: AskFor): Promise<void>;
-  /** Answers a help request. Whether it still waited for an answer. */
+  /** Answers a help request. `false` when it waits no longer, and after a yes for which there is no room. */
   decide(id: string, accept: boolean): Promise<boolean>;
   /** Ends a session in which this device helps. Whether there was one. */
   stopHelping(id: string): Promise<boolean>;
-  setLending(lending: Lending): Promise<void>;
+  /** Changes what is named; the rest stays as it is at that moment. */
+  setLending(change: LendingChange): Promise<void>;
   /** The language of what the shell shows by itself: its tray and its notifications. */
   speak(language: Language): Promise<void>;
   /** Ends the program in order. */

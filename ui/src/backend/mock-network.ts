@@ -1,9 +1,19 @@
 /** The simulated others: who is there, who asks this device for help, and how they answer when they are asked. */
-import type { Candidate, HelpingRow, Lending, PeerRow, RequestRow, Together } from '../types';
+import type {
+  Candidate,
+  HelpingRow,
+  Lending,
+  LendingChange,
+  PeerRow,
+  RequestRow,
+  Together,
+} from '../types';
 import { type Asked, type Entry, filterOf, join } from './mock-download';
 
 /** As in the engine: an unanswered request ends after this time. */
 const PENDING_MS = 60_000;
+/** `DEFAULT_PORT` of the protocol. */
+const DEFAULT_PORT = 26_269;
 const ANSWER_MS = 1500;
 const MAX_PEERS = 500;
 const MAX_CANDIDATES = 100;
@@ -46,16 +56,19 @@ export class MockNetwork {
   #coming: { plan: MockRequest; atMs: number }[];
   #requests: { plan: MockRequest; row: RequestRow; untilMs: number }[] = [];
   #helping: Session[] = [];
+  readonly #port: number;
   #nextId = 1;
   #now: number;
 
   constructor(options: {
     peers: MockPeer[];
     requests: MockRequest[];
-    lending?: Partial<Lending>;
+    lending?: LendingChange;
+    port?: number;
     now: number;
   }) {
     this.#now = options.now;
+    this.#port = options.port ?? DEFAULT_PORT;
     this.lending = { ...this.lending, ...options.lending };
     this.#peers = options.peers.map((peer, i) => ({
       online: true,
@@ -81,6 +94,7 @@ export class MockNetwork {
     return {
       device: 'kq7xv3mtz2hnd4bwyr6fjcs5pa7elguo3kq7xv3mtz2hnd4bwyra',
       name: 'Lin',
+      port: this.#port,
       lending: this.lending,
       online: rows.filter((row) => row.online).length,
       peers: rows.filter((row) => row.online || row.friend).slice(0, Math.min(wanted, MAX_PEERS)),
@@ -147,9 +161,9 @@ export class MockNetwork {
     return this.#helping.length < before;
   }
 
-  setLending(lending: Lending): void {
-    this.lending = { ...lending };
-    if (lending.on) return;
+  setLending(change: LendingChange): void {
+    this.lending = { ...this.lending, ...change };
+    if (this.lending.on) return;
     this.#requests = [];
     this.#helping = [];
   }

@@ -8,7 +8,7 @@ import type {
   AskFor,
   Counts,
   Filter,
-  Lending,
+  LendingChange,
   NewDownload,
   News,
   Query,
@@ -45,7 +45,9 @@ export interface MockWorld {
   /** Without others, and without this, there is a network with nobody in it. */
   peers?: MockPeer[];
   requests?: MockRequest[];
-  lending?: Partial<Lending>;
+  lending?: LendingChange;
+  /** On which this device is reached. */
+  port?: number;
   /** Why others cannot be met. */
   networkFailure?: string;
   now?: number;
@@ -82,6 +84,7 @@ export class MockBackend implements Backend {
           peers: world.peers ?? [],
           requests: world.requests ?? [],
           now: this.#now,
+          ...(world.port !== undefined && { port: world.port }),
           ...(world.lending && { lending: world.lending }),
         });
     for (const plan of world.downloads ?? []) this.#push(plan, this.#downloadDir);
@@ -224,8 +227,8 @@ export class MockBackend implements Backend {
     return was;
   }
 
-  async setLending(lending: Lending): Promise<void> {
-    this.#network?.setLending(lending);
+  async setLending(change: LendingChange): Promise<void> {
+    this.#network?.setLending(change);
     this.#touch();
   }
 

@@ -200,7 +200,6 @@ export const en = {
     resumeAll: 'Resume all',
     throughput: 'Throughput of all downloads',
     search: 'Search downloads',
-    clearSearch: 'Clear the search',
     askFriends: 'Ask friends',
     askFriendsHelp: 'Ask others to help with the selected download',
     askNobody: 'Select a download that runs while others are online',
@@ -280,7 +279,6 @@ export const en = {
       `Line ${line} is no link that can be downloaded: ${text}`,
     noLinks: 'Paste at least one link.',
     tooMany: (max: number) => `At most ${max} links at once.`,
-    added: (n: number) => (n === 1 ? '1 download added.' : `${n} downloads added.`),
     ask: 'Ask for help',
     partly: (added: number, left: number) =>
       `${added} added. ${left === 1 ? 'This one was' : `These ${left} were`} not:`,
@@ -386,8 +384,6 @@ export const en = {
     friend: 'A friend',
     stranger: 'A stranger on this network',
     file: 'File',
-    size: 'Size',
-    sizeUnknown: 'unknown',
     unnamed: 'Its name is told to friends only',
     unnamedShort: 'a file',
     servers: (n: number): string => (n === 1 ? 'Server' : 'Servers'),
@@ -399,15 +395,20 @@ export const en = {
     left: (duration: string) => `${duration} left to answer`,
     help: 'Help',
     notNow: 'Not now',
+    /** Under what it costs to help a stranger. */
+    befriends: (name: string) => `If you help, ${name} becomes a friend.`,
+    /** Beside the heading, and read out. */
+    waiting: (n: number) => (n === 1 ? '1 waits for your answer' : `${n} wait for your answer`),
     more: (n: number) => `+${n} more`,
-    over: 'This request is over already.',
+    over: 'This request is over already, or you help as many as you can at once.',
     nothingStored: 'Nothing is stored on your disk, and you can stop at any moment.',
     emptyTitle: 'No requests',
-    emptyText:
-      'When somebody on this network asks for your help with a download, it is shown here, and you decide: each request waits for a minute.',
+    /** `rule`: who is helped without a question. */
+    emptyText: (rule: string) =>
+      `Requests for help with a download that wait for your answer are shown here, each for a minute. ${rule}`,
     offTitle: 'Lending is off',
-    offText:
-      'While it is off nobody can ask you for help. Switched on, others may ask you to fetch a part of a file over your line; you decide about each request.',
+    offText: (rule: string) =>
+      `While it is off nobody can ask you for help. Switched on, others may ask you to fetch a part of a file over your line. ${rule}`,
   },
 
   helping: {

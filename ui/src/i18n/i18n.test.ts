@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { en } from './en';
@@ -68,6 +68,26 @@ test('no text is missing or left in English', () => {
       expect(chinese.get(path), path).not.toBe(text);
     }
   }
+});
+
+test('every text is said somewhere', () => {
+  const folder = resolve(import.meta.dirname, '..');
+  const code = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((path) => /\.(svelte|ts)$/.test(path) && !/\.test\.ts$|(en|zh-CN)\.ts$/.test(path))
+    .map((path) => readFileSync(resolve(folder, path), 'utf8'))
+    .join('\n')
+    .replace(/\s+\./g, '.');
+  // By its name, or as one of those that are looked up by a key.
+  const said = (path: string): boolean => {
+    const own = path.slice(1).split('.');
+    return own.some((_, i) => {
+      const name = own.slice(0, own.length - i).join('.');
+      return code.includes(i === 0 ? `.${name}` : `.${name}[`);
+    });
+  };
+  // Units are chosen by size, lines of the log are looked up whole.
+  const named = leaves(en).filter(([path]) => !/^\.(units|logLines)\./.test(path));
+  expect(named.filter(([path]) => !said(path))).toEqual([]);
 });
 
 test('what is said of others is said in Chinese characters', () => {

@@ -4,12 +4,12 @@
  */
 import { asFailure, type Backend } from '../backend';
 import { failureText, t } from '../i18n/index.svelte';
-import type { Action, DownloadRow, Lending, News, Query, RequestRow } from '../types';
+import type { Action, DownloadRow, LendingChange, News, Query, RequestRow } from '../types';
 import { type Choices, keepChoices, readChoices } from './choices';
 import { downloadsOf, emptyDraft, type Outcome, rest, withLinks } from './draft';
 import { apply, emptyPage, type PageEvent, type Place, queryOf, rowAt, selectedRow } from './page';
 import { Poll } from './poll';
-import { anybodyThere, promptOf } from './together';
+import { anybodyThere, inOrderOfArrival, promptOf } from './together';
 
 const NOBODY = { all: 0, active: 0, queued: 0, done: 0 };
 
@@ -17,7 +17,7 @@ export type OpenDialog =
   | { kind: 'add' }
   | { kind: 'settings' }
   | { kind: 'remove'; row: DownloadRow }
-  | { kind: 'ask' }
+  | { kind: 'ask'; id: number }
   | { kind: 'quit' };
 
 export interface Told {
@@ -35,6 +35,8 @@ export class Session {
   notice = $state.raw<Told | null>(null);
   /** The help request that the banner asks about. */
   prompt = $state.raw<RequestRow | null>(null);
+  /** In the order in which they came, so that none moves another down. */
+  requests = $state.raw<readonly RequestRow[]>([]);
   /** Why others cannot be met. */
   networkFailure = $state.raw<string | null>(null);
   /** A row that is to be brought into sight, perhaps only once it has arrived. */
@@ -107,7 +109,10 @@ export class Session {
     const before = JSON.stringify(queryOf(this.page));
     this.page = apply(this.page, event);
     const requests = this.together?.requests ?? [];
+    this.requests = inOrderOfArrival(requests, this.requests);
     this.prompt = promptOf(requests, this.page.place, this.prompt?.id ?? null);
+    // Whoever is about to be asked was chosen for one download: with another one there is nothing left to ask.
+    if (this.dialog?.kind === 'ask' && this.details?.id !== this.dialog.id) this.dialog = null;
     if (JSON.stringify(queryOf(this.page)) !== before) this.#poll.changed();
   }
 
@@ -222,7 +227,8 @@ export class Session {
   }
 
   openAsk(): void {
-    if (this.candidates.length > 0) this.dialog = { kind: 'ask' };
+    if (!this.details || this.candidates.length === 0) return;
+    this.dialog = { kind: 'ask', id: this.details.id };
   }
 
   /** Asks these peers for help with the selected download. */
@@ -244,8 +250,8 @@ export class Session {
     void this.#attempt(this.#backend.stopHelping(id));
   }
 
-  setLending(lending: Lending): void {
-    void this.#attempt(this.#backend.setLending(lending));
+  setLending(change: LendingChange): void {
+    void this.#attempt(this.#backend.setLending(change));
   }
 
   quit(): void {

@@ -6,8 +6,8 @@ import { initial, peerColour } from './colours';
 import {
   answersOf,
   anybodyThere,
-  DEFAULT_PORT,
   dotOf,
+  inOrderOfArrival,
   offerOf,
   PENDING_S,
   promptOf,
@@ -64,6 +64,17 @@ test('a request that comes before the shown one does not take its place', () => 
   expect(promptOf([request('new')], 'friends', 'a')?.id).toBe('new');
 });
 
+test('requests stand in the order in which they came', () => {
+  const ids = (requests: readonly { id: string }[]) => requests.map(({ id }) => id);
+  const [a, b, c] = [request('a'), request('b'), request('c')];
+  expect(ids(inOrderOfArrival([b, a], []))).toEqual(['b', 'a']);
+  expect(ids(inOrderOfArrival([c, a, b], [a, b]))).toEqual(['a', 'b', 'c']);
+  expect(ids(inOrderOfArrival([c, b], [a, b]))).toEqual(['b', 'c']);
+  // What is shown of them is what is true now.
+  const later = { ...a, expiresInS: 3 };
+  expect(inOrderOfArrival([later], [a])).toEqual([later]);
+});
+
 test('help is offered while somebody could be asked and nobody was', () => {
   const able = [candidate('mo'), candidate('ana'), candidate('kim', { friend: false })];
   expect(offerOf(details(able))).toEqual({ friends: 2, others: 1 });
@@ -72,10 +83,11 @@ test('help is offered while somebody could be asked and nobody was', () => {
   expect(offerOf(details([]))).toBeNull();
 });
 
-test('those whom the rules would ask are ticked, who does not lend can never be', () => {
+test('friends whom the rules would ask are ticked, strangers never, who does not lend can never be', () => {
   const all = [
     candidate('mo'),
     candidate('kim', { friend: false, proposed: false }),
+    candidate('eve', { friend: false, proposed: true }),
     candidate('tal', { lending: false, proposed: false }),
   ];
   expect([...proposedOf(all)]).toEqual(['mo']);
@@ -109,12 +121,11 @@ test('a network without anybody in it, and none at all', () => {
   expect(shortId('kq7xv3mtz2hn')).toBe('kq7xv3mt');
 });
 
-test('port and patience are those of the protocol', () => {
+test('patience is that of the protocol', () => {
   const wire = resolve(import.meta.dirname, '../../../crates/wire/src/lib.rs');
   const text = readFileSync(wire, 'utf8');
   const constant = (name: string) =>
     Number(new RegExp(`pub const ${name}: u16 = ([\\d_]+);`).exec(text)?.[1]?.replace(/_/g, ''));
-  expect(DEFAULT_PORT).toBe(constant('DEFAULT_PORT'));
   expect(PENDING_S).toBe(constant('PENDING_S'));
 });
 

@@ -24,6 +24,16 @@ export function promptOf(
   return requests.find(({ id }) => id === shown) ?? requests[0] ?? null;
 }
 
+/** All requests, each where it stands already; those that are new come last, whoever sent them. */
+export function inOrderOfArrival(
+  requests: readonly RequestRow[],
+  shown: readonly RequestRow[],
+): RequestRow[] {
+  const waiting = new Map(requests.map((request) => [request.id, request]));
+  const order = new Set([...shown, ...requests].map(({ id }) => id));
+  return [...order].flatMap((id) => waiting.get(id) ?? []);
+}
+
 /** Whom the details offer to ask: nobody as soon as anybody was asked. */
 export function offerOf(details: DownloadDetails): { friends: number; others: number } | null {
   const able = details.candidates.filter(({ proposed }) => proposed);
@@ -32,9 +42,9 @@ export function offerOf(details: DownloadDetails): { friends: number; others: nu
   return { friends, others: able.length - friends };
 }
 
-/** Who is ticked when the dialog opens. */
+/** Who is ticked when the dialog opens: friends alone, as nobody else learns the link without the user's own tick. */
 export function proposedOf(candidates: readonly Candidate[]): ReadonlySet<string> {
-  const able = candidates.filter(({ proposed, lending }) => proposed && lending);
+  const able = candidates.filter(({ proposed, friend, lending }) => proposed && friend && lending);
   return new Set(able.map(({ peer }) => peer));
 }
 
@@ -66,9 +76,6 @@ export const anybodyThere = (together: Together | null): boolean => (together?.o
 
 /** A device id, as short as everywhere in the program. */
 export const shortId = (device: string): string => device.slice(0, 8);
-
-/** The port on which a device listens unless told otherwise; `DEFAULT_PORT` of the protocol. */
-export const DEFAULT_PORT = 26_269;
 
 /** How long a request waits for an answer, in seconds; `PENDING_S` of the protocol. */
 export const PENDING_S = 60;
