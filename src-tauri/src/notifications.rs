@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use notify_rust::{Notification, Timeout};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -84,4 +85,13 @@ impl Notifications {
             tracing::info!("notifications could not be closed in time");
         }
     }
+}
+
+fn notification(card: &Card) -> Notification {
+    let mut notification = Notification::new();
+    notification.appname("Manyhands").summary(&card.text.title).body(&card.text.body);
+    if let Some(stays) = card.stays {
+        notification.timeout(Timeout::from(stays));
+    }
+    notification
 }

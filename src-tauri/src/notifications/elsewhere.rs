@@ -1,11 +1,10 @@
 //! Systems where notifications have no buttons, and nothing tells what the user does with them.
 
 use notify_rust::error::Error;
-use notify_rust::{Notification, Timeout};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::{Answer, Card, MAX_WAIT};
+use super::{Answer, Card, MAX_WAIT, notification};
 
 /// Shows one card. The system closes it.
 pub async fn show(card: Card, _over: oneshot::Receiver<()>) -> Result<Option<Answer>, Error> {
@@ -15,13 +14,4 @@ pub async fn show(card: Card, _over: oneshot::Receiver<()>) -> Result<Option<Ans
         // It does not answer, or its library has panicked.
         Ok(Err(_)) | Err(_) => Ok(None),
     }
-}
-
-fn notification(card: &Card) -> Notification {
-    let mut notification = Notification::new();
-    notification.appname("Manyhands").summary(&card.text.title).body(&card.text.body);
-    if let Some(stays) = card.stays {
-        notification.timeout(Timeout::from(stays));
-    }
-    notification
 }
