@@ -4,12 +4,15 @@
  * MANYHANDS_BIN: the program, built with its page. MANYHANDS_SHOTS: a folder for pictures, when they are wanted.
  * `run.mjs drag kill` runs the files whose names hold one of the words.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startDriver, startScreen, stopAll } from './lib/screen.mjs';
 
+/** Nothing but a hang takes so long. */
+const HANGS_MS = 600_000;
+const LAB = join(import.meta.dirname, '../../lab/lab');
 const scratch = mkdtempSync(join(tmpdir(), 'manyhands-window-'));
 const tap = join(scratch, 'tap');
 if (!process.env.MANYHANDS_BIN) throw new Error('MANYHANDS_BIN names the program to test');
@@ -29,6 +32,7 @@ try {
     [
       '--test',
       '--test-concurrency=1',
+      `--test-timeout=${HANGS_MS}`,
       '--test-reporter=spec',
       '--test-reporter-destination=stdout',
       '--test-reporter=tap',
@@ -46,10 +50,20 @@ try {
   };
 } finally {
   stopAll();
+  takeLabsDown();
   rmSync(scratch, { recursive: true, force: true });
 }
 console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
 process.exitCode = counts.failed > 0 || counts.passed === 0 ? 1 : 0;
+
+/** Networks that a test which failed, or was ended, has left: nobody finds them once their folder is gone. */
+function takeLabsDown() {
+  for (const folder of readdirSync(scratch, { recursive: true })) {
+    if (!/(^|\/)lab-[^/]+\/lab$/.test(folder)) continue;
+    const env = { ...process.env, LAB_DIR: join(scratch, folder) };
+    spawnSync(LAB, ['down'], { env, stdio: 'inherit' });
+  }
+}
 
 function run(command, parameters, env) {
   return new Promise((done, failed) => {

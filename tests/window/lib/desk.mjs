@@ -34,6 +34,10 @@ export class Desk {
     this.bus = bus;
     this.child = child;
     createInterface({ input: child.stdout }).on('line', (line) => this.#heard(JSON.parse(line)));
+    child.on('exit', () => {
+      for (const { failed } of this.#answers.values()) failed(new Error('the desktop has ended'));
+      this.#answers.clear();
+    });
   }
 
   #heard(told) {
@@ -53,6 +57,7 @@ export class Desk {
   }
 
   async #order(order) {
+    if (this.child.exitCode !== null) throw new Error('the desktop has ended');
     this.#orders += 1;
     const id = this.#orders;
     const answer = new Promise((done, failed) => this.#answers.set(id, { done, failed }));

@@ -9,7 +9,8 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { processOf } from './app.mjs';
 
-const INTO = ['--user', '--map-root-user', '--mount'];
+/** Root needs no user namespace, and inside a chroot gets none. */
+const INTO = process.getuid() === 0 ? ['--mount'] : ['--user', '--map-root-user', '--mount'];
 
 /**
  * Writes a program that becomes the window's, with a small disk and one that cannot be written to.
