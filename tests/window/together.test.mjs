@@ -8,7 +8,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { By } from 'selenium-webdriver';
 import { App, processOf } from './lib/app.mjs';
 import { Desk } from './lib/desk.mjs';
@@ -51,10 +51,21 @@ before(async () => {
   mo.moveTo(1180, 40);
 });
 
+afterEach(async (context) => {
+  await lin?.picture(`last/${context.name}, Lin`).catch(() => {});
+  await mo?.picture(`last/${context.name}, Mo`).catch(() => {});
+});
+
 after(async () => {
-  for (const app of [lin, mo]) await app?.quit();
-  lab?.down();
-  stopAll();
+  try {
+    for (const app of [lin, mo]) await app?.quit();
+  } finally {
+    try {
+      lab?.down();
+    } finally {
+      stopAll();
+    }
+  }
 });
 
 /** Starts the program on a host that has a person's name. */
@@ -104,6 +115,11 @@ async function linAsks(...names) {
     const wanted = names.includes(await box.getAttribute('data-name'));
     if ((await box.isSelected()) !== wanted) await box.click();
   }
+  const ticked = () =>
+    lin.driver.executeScript(`
+      const boxes = document.querySelectorAll('[data-testid=candidate]:checked');
+      return [...boxes].map((box) => box.dataset.name).sort().join();`);
+  await until(async () => (await ticked()) === [...names].sort().join(), MEET_MS, `only ${names}`);
   await lin.picture('together/ask');
   await lin.click('[data-testid=ask-submit]');
   await lin.gone('[data-testid=ask-dialog]');
