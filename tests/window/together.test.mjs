@@ -80,8 +80,9 @@ async function open(host, name, desk) {
   return app;
 }
 
-/** A picture in which the pointer rests on nothing. */
+/** A picture in which neither the pointer nor the keyboard is at anything. */
 async function picture(app, name) {
+  await app.driver.executeScript('document.activeElement?.blur();');
   // The driver moves nothing where it believes the pointer to be.
   await app.driver.actions().move({ x: 710, y: 20 }).move({ x: 720, y: 27 }).perform();
   await until(
@@ -247,7 +248,7 @@ test('four hands: everybody is seen in the picture of a download', options, asyn
   await mo.click('[data-testid=filter-all]');
   await mo.sees('[data-testid=prompt]', MEET_MS);
   await mo.click('[data-testid=go-requests]');
-  await mo.sees('[data-testid=request]');
+  await mo.sees('[data-testid=request-accept]:not([aria-disabled=true])');
   await picture(mo, 'window-request');
   await mo.click('[data-testid=request] [data-testid=request-accept]');
   for (const helper of helpers) await linSeesHelpOf(helper);

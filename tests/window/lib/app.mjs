@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { Builder, By, Capabilities } from 'selenium-webdriver';
+import { Builder, By, Capabilities, error } from 'selenium-webdriver';
 import { tool, until } from './screen.mjs';
 
 const SHOW_MS = 20_000;
@@ -83,11 +83,21 @@ export class App {
     await this.gone('dialog');
   }
 
+  /** What a selector finds, or `null` where the page changes while the driver looks. */
+  async #found(selector) {
+    try {
+      return await this.driver.findElements(By.css(selector));
+    } catch (failed) {
+      if (failed instanceof error.StaleElementReferenceError) return null;
+      throw failed;
+    }
+  }
+
   /** Waits for an element that can be seen. */
   sees(selector, maxMs = SHOW_MS) {
     return until(
       async () => {
-        for (const element of await this.driver.findElements(By.css(selector))) {
+        for (const element of (await this.#found(selector)) ?? []) {
           if (await element.isDisplayed().catch(() => false)) return element;
         }
         return null;
@@ -98,8 +108,19 @@ export class App {
   }
 
   /** Presses what can be pressed: the buttons of a request take no answer before they have stood still for a moment. */
+  /** Clicks on what can be clicked: waits while it is disabled. */
   async click(selector) {
-    await (await this.sees(`${selector}:not([aria-disabled=true])`)).click();
+    const element = await until(
+      async () => {
+        const seen = await this.sees(selector);
+        const enabled = seen.isEnabled().catch(() => false);
+        const deaf = seen.getAttribute('aria-disabled').catch(() => 'true');
+        return (await enabled) && (await deaf) !== 'true' ? seen : null;
+      },
+      SHOW_MS,
+      `${selector} to be enabled`,
+    );
+    await element.click();
   }
 
   async type(selector, text) {
@@ -141,7 +162,7 @@ export class App {
 
   /** The share that the row's bar shows, in percent. */
   async percent(name) {
-    const bars = await this.driver.findElements(By.css(`[data-name="${name}"] [role=progressbar]`));
+    const bars = (await this.#found(`[data-name="${name}"] [role=progressbar]`)) ?? [];
     const value = await bars[0]?.getAttribute('aria-valuenow').catch(() => null);
     return value === null || value === undefined ? null : Number(value);
   }
@@ -160,7 +181,7 @@ export class App {
 
   async gone(selector) {
     await until(
-      async () => (await this.driver.findElements(By.css(selector))).length === 0,
+      async () => (await this.#found(selector))?.length === 0,
       SHOW_MS,
       `${selector} to be gone`,
     );
