@@ -107,8 +107,7 @@ export class App {
     );
   }
 
-  /** Presses what can be pressed: the buttons of a request take no answer before they have stood still for a moment. */
-  /** Clicks on what can be clicked: waits while it is disabled. */
+  /** Clicks on what can be clicked. The buttons of a request take no answer before they have stood still for a moment. */
   async click(selector) {
     const element = await until(
       async () => {
