@@ -42,6 +42,8 @@ pub struct Core {
 struct Download {
     record: DownloadRecord,
     run: Option<Run>,
+    /// The piece map of the last run of this process, to be shown while nothing runs.
+    last_map: Option<PieceMap>,
 }
 
 /// The wish cannot be granted.
@@ -85,7 +87,7 @@ impl Core {
         Self {
             downloads: records
                 .into_iter()
-                .map(|record| (record.id, Download { record, run: None }))
+                .map(|record| (record.id, Download { record, run: None, last_map: None }))
                 .collect(),
             order,
             running: BTreeSet::new(),
@@ -144,7 +146,7 @@ impl Core {
                     brought_by: Vec::new(),
                 };
                 self.persist(record.clone());
-                self.downloads.insert(id, Download { record, run: None });
+                self.downloads.insert(id, Download { record, run: None, last_map: None });
                 self.order.push(id);
                 self.save_order();
                 id
@@ -208,9 +210,11 @@ impl Core {
             // Somebody else's file is in its place: it stays, and this download begins anew beside it.
             Life::Failed { failure } if failure.code == FailureCode::PartLost => {
                 download.record.found = None;
+                download.last_map = None;
             }
             Life::Failed { failure } if failure.code == FailureCode::Changed => {
                 // The old bytes belong to a file that is no more.
+                download.last_map = None;
                 if let Some(found) = download.record.found.take() {
                     let dir = download.record.spec.dir.clone();
                     shared
@@ -349,7 +353,9 @@ impl Core {
 
     fn handle_one(&mut self, id: DownloadId, input: Input, now: Now) {
         let Self { downloads, shared, leases, .. } = self;
-        let Some(Download { record, run: run @ Some(_) }) = downloads.get_mut(&id) else { return };
+        let Some(Download { record, run: run @ Some(_), last_map }) = downloads.get_mut(&id) else {
+            return;
+        };
         if let Input::LeaseEnded { lease, .. } = &input {
             leases.remove(lease);
         }
@@ -357,10 +363,14 @@ impl Core {
         match current.handle(record, input, now, shared) {
             Outcome::Running => {}
             Outcome::Ended => {
-                *run = None;
+                let ended = run.take();
+                *last_map = ended.map(|run| run.map).filter(|map| map.bytes() > 0);
                 self.ended(id);
             }
-            Outcome::StartOver => *run = Some(Run::start(record, now, shared)),
+            Outcome::StartOver => {
+                *last_map = None;
+                *run = Some(Run::start(record, now, shared));
+            }
             Outcome::Remove => self.forget(id),
         }
     }
@@ -442,10 +452,16 @@ impl Core {
             .map_or(download.record.kept_bytes, |run| run.bytes_kept(&download.record))
     }
 
-    /// The piece map of a running download.
+    /// The piece map of a download that runs, or has run in this process and is not finished.
     #[must_use]
     pub fn map(&self, id: DownloadId) -> Option<&PieceMap> {
-        self.downloads.get(&id)?.run.as_ref().map(|run| &run.map)
+        let download = self.downloads.get(&id)?;
+        download.run.as_ref().map(|run| &run.map).or(download.last_map.as_ref())
+    }
+
+    #[must_use]
+    pub fn is_running(&self, id: DownloadId) -> bool {
+        self.running.contains(&id)
     }
 
     /// Bytes a second from this source and its connections at work.
@@ -486,7 +502,7 @@ impl Core {
             if !waits {
                 continue;
             }
-            if let Some(Download { record, run }) = self.downloads.get_mut(id) {
+            if let Some(Download { record, run, .. }) = self.downloads.get_mut(id) {
                 *run = Some(Run::start(record, now, &mut self.shared));
                 self.running.insert(*id);
             }
@@ -506,6 +522,7 @@ impl Core {
             if unfinished && other.run.is_none() && place(other).as_ref() == Some(&mine) {
                 other.record.found = None;
                 other.record.kept_bytes = 0;
+                other.last_map = None;
                 self.shared.effects.push_back(Effect::Persist {
                     download: other.record.id,
                     record: Box::new(other.record.clone()),

@@ -201,7 +201,7 @@ impl Shell {
             _ => {}
         }
         self.core.handle(input, now);
-        if let Some(download) = opened.filter(|download| self.core.map(*download).is_none()) {
+        if let Some(download) = opened.filter(|download| !self.core.is_running(*download)) {
             // It came too late: nobody would close it.
             self.parts.remove(&download);
         }

@@ -47,6 +47,9 @@ async fn a_paused_download_goes_on_where_it_was() {
         .until(id, |row| row.state == RowState::Paused && row.sources[0].connections == 0)
         .await;
     assert!(paused.bytes < BYTES);
+    let query = Query { selected: Some(id.0), ..Query::default() };
+    let details = world.engine().view(query).await.unwrap().details.unwrap();
+    assert!(details.cell_percent.contains(&100), "what is there is still drawn");
     world.server.set(fast());
     world.engine().resume(id).await.unwrap();
     let row = world.over(id).await;

@@ -276,7 +276,7 @@ export const en = {
     submit: (n: number) => (n <= 1 ? 'Download' : `Download ${n} files`),
     cancel: 'Cancel',
     badLine: (line: number, text: string) =>
-      `Line ${line} is no link that can be downloaded: ${text}`,
+      `Line ${line} is no link that can be downloaded: ${text} – links begin with http://, https:// or ftp://.`,
     noLinks: 'Paste at least one link.',
     tooMany: (max: number) => `At most ${max} links at once.`,
     ask: 'Ask for help',

@@ -214,7 +214,8 @@ export const zhCN: Catalogue = {
     connectionsHelp: '上限；更多连接无益时会少开',
     submit: (n) => (n <= 1 ? '下载' : `下载 ${n} 个文件`),
     cancel: '取消',
-    badLine: (line, text) => `第 ${line} 行不是可下载的链接：${text}`,
+    badLine: (line, text) =>
+      `第 ${line} 行不是可下载的链接：${text}。链接应以 http://、https:// 或 ftp:// 开头。`,
     noLinks: '请至少粘贴一个链接。',
     tooMany: (max) => `一次最多 ${max} 个链接。`,
     ask: '请人帮忙',
