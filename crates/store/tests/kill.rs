@@ -57,11 +57,7 @@ fn last_step(store: &Store) -> u64 {
 }
 
 /// The process that is killed: steps for ever, and says which ones are kept.
-#[test]
-#[ignore = "the other process of the tests here"]
-fn writer() {
-    let dir = std::env::var_os(DIR).unwrap();
-    let dir = Path::new(&dir);
+fn writer(dir: &Path) {
     let _lock = ProfileLock::acquire(dir, LOCK_WAIT).unwrap();
     let (store, opened) = Store::open(dir).unwrap();
     assert_eq!(opened, Opened::Clean);
@@ -82,12 +78,15 @@ fn writer() {
     }
 }
 
+/// The test that is [`writer`] in the process where [`DIR`] is set.
+const WRITES: &str = "nothing_kept_is_lost_or_torn_by_kills_at_random_instants";
+
 /// Runs [`writer`], by way of a shell command that ends in `exec "$@"`.
 fn start(dir: &Path, shell: &str) -> (Child, impl Iterator<Item = String>) {
     let mut child = Command::new("sh")
         .args(["-c", shell, "sh"])
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "writer", "--ignored", "--nocapture"])
+        .args(["--exact", WRITES, "--nocapture"])
         .env(DIR, dir)
         .stdout(Stdio::piped())
         .spawn()
@@ -102,6 +101,9 @@ fn kept(line: &str) -> Option<u64> {
 
 #[test]
 fn nothing_kept_is_lost_or_torn_by_kills_at_random_instants() {
+    if let Some(dir) = std::env::var_os(DIR) {
+        return writer(Path::new(&dir));
+    }
     let seed = rand::random();
     println!("seed {seed}");
     let mut rng = StdRng::seed_from_u64(seed);
