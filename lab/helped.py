@@ -3,6 +3,7 @@
 Helpers are found by multicast alone: nobody is told an address.
 """
 import os
+import random
 import shutil
 import time
 
@@ -14,6 +15,7 @@ RATE = "20mbit"  # what the origin gives each address
 SURPLUS = 0.015  # of the file may be fetched twice
 WIRE_MARGIN = 0.03  # of the file: what is on its way when a connection is closed
 LOST = 16 * MIB  # may be fetched again after a crash
+KILLS = 10  # at each speed
 PAUSE_S = 5  # the design's 3 s, and room for a busy machine
 LIVING = 0.6  # of what the living sources can give must be used
 HELP_S = 15  # until a peer is found and asked, or is known to be gone
@@ -112,6 +114,38 @@ def killed_requester(c):
         c.check("they help again", "accepted" in again.help_states(), brought(done))
         surplus = sum(campus.received(f"h{i}") for i in (1, 2, 3, 4)) - size
         c.check("at most 16 MiB are fetched again", surplus <= LOST, f"{surplus:,} bytes")
+
+
+@scenario
+def kills(c):
+    """The requester is killed twenty times at random instants while others help, at two speeds."""
+    seed = random.randrange(1 << 32)
+    c.check(f"seed {seed}", True)
+    dice = random.Random(seed)
+    # 12 and 48 MB/s with all four hands.
+    for rate, file in (("24mbit", "192M"), ("96mbit", "640M")):
+        with Lab(hosts=4, files=file, lan="1gbit", origin_per_ip=rate) as campus:
+            size, url, kept = size_of(file), f"http://origin.lab/f/{file}.bin", 0
+            for i in (2, 3, 4):
+                campus.lend(f"h{i}")
+            losses = []
+            for _ in range(KILLS):
+                get = campus.get("h1", url, "--ask", "everyone")
+                first = get.wait_for("progress", SLACK_S)["bytes"]
+                losses.append(kept - first)
+                get.wait_for("help", HELP_S, "of a yes", lambda e: e["state"] == "accepted")
+                at = get.last("progress")["bytes"]
+                get.wait_for_bytes(at + dice.randrange(size * 9 // 20 // KILLS), SLACK_S)
+                get.kill()
+                kept = get.last("progress")["bytes"]
+            get = campus.get("h1", url, "--ask", "everyone")
+            losses.append(kept - get.wait_for("progress", SLACK_S)["bytes"])
+            done = c.finished(get, file, ideal_s(size, rate) + SLACK_S)
+            worst = max(losses[1:])
+            c.check(f"{rate} an address, {KILLS} kills: at most 16 MiB are lost by each",
+                    worst <= LOST, f"{max(worst, 0) / 1e6:.1f} MB at worst")
+            c.check("each of them brought a part", all(
+                brought(done).get(f"h{i}", 0) > 0 for i in (2, 3, 4)), brought(done))
 
 
 @scenario

@@ -90,6 +90,8 @@ pub struct Lent {
     pub peer: PeerId,
     pub sent_bytes: u64,
     pub streams: u16,
+    /// For how long the requester has neither polled nor fetched; zero while it does.
+    pub quiet: Duration,
 }
 
 /// Where and how to listen.

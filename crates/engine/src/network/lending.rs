@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{StreamExt, unfold};
 use manyhands_core::{
-    AcceptRule, Asked, ByteRange, DeskEffect, DeskInput, HelpAnswer, HelpAsk, HelpId, PeerId,
-    Rejection, Standing,
+    AcceptRule, Asked, ByteRange, DeskEffect, DeskInput, HelpAnswer, HelpAsk, HelpEnd, HelpId,
+    PeerId, Rejection, Standing,
 };
 use manyhands_origin::{
     AddressGuard, FetchError, FetchRequest, Options, Origins, ProxyMode, RedirectError, Retry,
@@ -20,6 +20,9 @@ use url::Url;
 use crate::network::Network;
 use crate::network::together::origin_url;
 use crate::view::{Lending, LendingChange};
+
+/// A requester that is there polls again within moments, at the latest after its pause of a second.
+const DESERTED: Duration = Duration::from_secs(3);
 
 /// A help request that nobody has answered yet, or a session that it became.
 #[derive(Debug)]
@@ -48,6 +51,7 @@ impl Network {
                     budget_bytes: help.request.budget_bytes,
                     auto_accept_bytes: accept.then_some(u64::MAX),
                 };
+                self.end_deserted(help.from, now);
                 let waiting =
                     Waiting { from: help.from, request: help.request, answer: Some(help.answer) };
                 self.waiting.insert(help.id, waiting);
@@ -64,6 +68,18 @@ impl Network {
             }
         }
         self.carry_out_desk(now);
+    }
+
+    /// Ends the sessions that a device has left without a word, before it opens another one: a program that was killed and
+    /// started again is not to be kept out by those of its earlier life.
+    fn end_deserted(&mut self, peer: PeerId, now: Duration) {
+        for lent in self.server.lent() {
+            if lent.peer == peer && lent.quiet >= DESERTED {
+                self.server.end(lent.id, HelpEnd::Lost);
+                self.desk.handle(DeskInput::EndedByRequester { id: lent.id }, now);
+                self.waiting.remove(&lent.id);
+            }
+        }
     }
 
     /// Switches lending on or off, or changes how; returns what holds now. Switched off, and when private addresses are no longer

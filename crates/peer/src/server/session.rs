@@ -74,6 +74,17 @@ struct Inner {
     source: Option<Source>,
 }
 
+impl Inner {
+    /// For how long nobody has asked for anything; zero while something is under way.
+    fn quiet(&self, now: Instant) -> Duration {
+        if self.streams.is_empty() && self.polls == 0 {
+            now.saturating_duration_since(self.last_heard)
+        } else {
+            Duration::ZERO
+        }
+    }
+}
+
 /// One stream of a session; given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Stream {
@@ -175,11 +186,16 @@ impl Sessions {
         let table = self.lock();
         let running = table.values().filter(|session| session.budget().is_some());
         running
-            .map(|session| Lent {
-                id: session.id,
-                peer: session.peer,
-                sent_bytes: session.sent_bytes(),
-                streams: u16::try_from(session.lock().streams.len()).unwrap_or(u16::MAX),
+            .map(|session| {
+                let sent_bytes = session.sent_bytes();
+                let inner = session.lock();
+                Lent {
+                    id: session.id,
+                    peer: session.peer,
+                    sent_bytes,
+                    streams: u16::try_from(inner.streams.len()).unwrap_or(u16::MAX),
+                    quiet: inner.quiet(Instant::now()),
+                }
             })
             .collect()
     }
@@ -199,11 +215,7 @@ impl Sessions {
             for session in all {
                 let accepted =
                     matches!(session.progress.borrow().state, HelpState::Accepted { .. });
-                let silent = accepted && {
-                    let inner = session.lock();
-                    let quiet = now.saturating_duration_since(inner.last_heard);
-                    inner.streams.is_empty() && inner.polls == 0 && quiet >= self.waits.silence
-                };
+                let silent = accepted && session.lock().quiet(now) >= self.waits.silence;
                 if silent && let Some(ended) = session.end_by_helper(HelpEnd::Lost) {
                     self.tell(Incoming::Ended(ended));
                 }
