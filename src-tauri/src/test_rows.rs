@@ -1,5 +1,6 @@
 //! Views for tests.
 
+use manyhands_engine::HelpMode;
 use manyhands_engine::view::{
     Counts, DownloadRow, HelpingRow, Lending, RequestRow, RowState, Together, View,
 };
@@ -10,6 +11,7 @@ pub fn request_row(id: &str, name: &str) -> RequestRow {
         peer: "PEER".to_owned(),
         name: name.to_owned(),
         friend: true,
+        mode: HelpMode::Relay,
         origins: vec!["https://ftp.example.org".to_owned()],
         file_name: Some("debian-13.iso".to_owned()),
         size_bytes: Some(3_900_000_000),
@@ -23,6 +25,7 @@ pub fn helping_row(id: &str, name: &str, sent_bytes: u64) -> HelpingRow {
         id: id.to_owned(),
         peer: "PEER".to_owned(),
         name: name.to_owned(),
+        mode: HelpMode::Relay,
         origins: vec!["https://ftp.example.org".to_owned()],
         file_name: None,
         size_bytes: None,
@@ -74,6 +77,11 @@ pub fn view(requests: Vec<RequestRow>, helping: Vec<HelpingRow>) -> View {
             requests,
             helping,
             lent_bytes_per_s: 2_000_000,
+            lent_today_bytes: 0,
+            never_hosts: Vec::new(),
+            rules: Vec::new(),
+            blocked: Vec::new(),
+            pairings: Vec::new(),
         }),
     }
 }

@@ -24,7 +24,12 @@ pub async fn run(global: &Global, lend: &Lend) -> u8 {
         Accept::Friends => AcceptRule::Friends,
         Accept::All => AcceptRule::All,
     };
-    let lending = Lending { on: true, accept, allow_private_origins: lend.allow_private_origins };
+    let lending = Lending {
+        on: true,
+        accept,
+        allow_private_origins: lend.allow_private_origins,
+        ..Lending::default()
+    };
     let network = Some(NetworkConfig { lending: Some(lending), ..network(global) });
     let engine = match Engine::open(Config { data_dir, network, or_alone: false }).await {
         Ok(engine) => engine,

@@ -6,6 +6,7 @@
 //! orders out.
 
 mod desk;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod wanted;
@@ -15,6 +16,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use desk::{DeskBounds, DeskEffect, DeskInput, HelpAsk, HelpDesk, LentSession, Standing};
+pub use terms::{Hours, HoursError};
 pub use wanted::{AskState, HelpWanted, WantedBounds, WantedEffect, WantedInput};
 
 /// The name of one help request, as on the wire: given by the helper, at random.
@@ -33,6 +35,18 @@ pub enum HelpAnswer {
     Decline(HelpDecline),
     /// Nobody answered in time.
     Expire,
+}
+
+/// What a helper does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HelpMode {
+    /// Fetches ranges from the origin and passes them on. It sees the link, and what it sends is
+    /// not authenticated.
+    Fetch,
+    /// Carries the requester's own TLS connections to the origin: it can neither read nor change
+    /// a byte.
+    Relay,
 }
 
 /// Whose help requests are accepted without asking the user.
@@ -56,6 +70,8 @@ pub enum HelpDecline {
     NotLending,
     /// More requests or sessions than the bounds allow.
     TooMany,
+    /// The user does not lend for one of the hosts.
+    Host,
 }
 
 /// Why a session ended.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::{DownloadId, Failure, Identity, PeerId, SourceId};
+use crate::{DownloadId, Failure, HelpMode, Identity, PeerId, SourceId};
 
 /// What a person asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +114,9 @@ pub struct SourceRecord {
     /// `None`: the origin.
     #[serde(default)]
     pub peer: Option<PeerId>,
+    /// How a helper brings it; a peer that has helped in both ways is two sources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<HelpMode>,
     /// What people call it: the host of the origin, the helper's name.
     pub name: String,
     /// Payload bytes received, kept or not, over all runs.

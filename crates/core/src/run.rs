@@ -171,6 +171,7 @@ impl Run {
             record.sources.push(SourceRecord {
                 id: SourceId::ORIGIN,
                 peer: None,
+                mode: None,
                 name,
                 received_bytes: 0,
             });

@@ -27,8 +27,8 @@ pub use control::{ControlError, Remote};
 pub use engine::{AskFor, Config, Device, Engine, NewDownload, OpenError, default_data_dir};
 pub use follow::{Followed, follow};
 pub use manyhands_core::{
-    AcceptRule, DEFAULT_CONNECTIONS, DownloadId, Failure, FailureCode, HelpId, MAX_CONNECTIONS,
-    PeerId, Sha256Digest,
+    AcceptRule, DEFAULT_CONNECTIONS, DownloadId, Failure, FailureCode, HelpId, HelpMode, Hours,
+    MAX_CONNECTIONS, PeerId, Sha256Digest,
 };
 pub use network::NetworkConfig;
 

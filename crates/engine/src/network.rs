@@ -123,6 +123,7 @@ impl Network {
             on: settings.lending,
             accept: settings.lend_accept,
             allow_private_origins: settings.lend_private_origins,
+            ..Lending::default()
         });
         let (hello_sender, hello) = watch::channel(Hello::new(name.clone(), lending.on));
         let guard = Arc::new(LiveGuard::new(lending.allow_private_origins));

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use manyhands_core::{
-    AskState, ByteRange, Core, DownloadId, DownloadRecord, DownloadState, Failure, Geometry, Life,
-    Limit, MAP_CELLS, Now, PeerId, Verification,
+    AskState, ByteRange, Core, DownloadId, DownloadRecord, DownloadState, Failure, Geometry,
+    HelpDecline, HelpEnd, Life, Limit, MAP_CELLS, Now, PeerId, Verification,
 };
 
 use crate::view::{
-    Action, Counts, DownloadDetails, DownloadRow, FailureView, Filter, HelpRow, HelpState,
-    HistoryPoint, LimitView, LogLine, Query, RowState, SourceKind, SourceRow, VerificationView,
-    View,
+    Action, Counts, DownloadDetails, DownloadRow, FailureView, Filter, HelpReason, HelpRow,
+    HelpState, HistoryPoint, LimitView, LogLine, Query, RowState, SourceKind, SourceRow,
+    VerificationView, View,
 };
 
 /// Rows of a view at most.
@@ -258,6 +258,7 @@ fn row(core: &Core, record: &DownloadRecord, state: &DownloadState, now: Now) ->
                     } else {
                         SourceKind::Helper
                     },
+                    mode: source.mode,
                     peer: source.peer.map(|peer| peer.to_string()).unwrap_or_default(),
                     name: source.name.clone(),
                     // What is written may be told a moment before it is told as received.
@@ -278,7 +279,31 @@ fn row(core: &Core, record: &DownloadRecord, state: &DownloadState, now: Now) ->
 }
 
 fn help_row((peer, name, state): (PeerId, String, AskState)) -> HelpRow {
-    HelpRow { peer: peer.to_string(), name, state: help_state(&state) }
+    let reason = help_reason(&state);
+    HelpRow { peer: peer.to_string(), name, state: help_state(&state), reason }
+}
+
+fn help_reason(state: &AskState) -> Option<HelpReason> {
+    Some(match state {
+        AskState::Asked | AskState::Accepted { .. } | AskState::Expired => return None,
+        AskState::Lost => HelpReason::Lost,
+        AskState::Declined { reason } => match reason {
+            HelpDecline::No => HelpReason::No,
+            HelpDecline::NotLending => HelpReason::NotLending,
+            HelpDecline::TooMany => HelpReason::TooMany,
+            HelpDecline::Host => HelpReason::Host,
+        },
+        AskState::Ended { reason } => match reason {
+            HelpEnd::Completed => HelpReason::Completed,
+            HelpEnd::Cancelled => HelpReason::Cancelled,
+            HelpEnd::NoGain => HelpReason::NoGain,
+            HelpEnd::Mismatch => HelpReason::Mismatch,
+            HelpEnd::Budget => HelpReason::Budget,
+            HelpEnd::Stopped => HelpReason::Stopped,
+            HelpEnd::Lost => HelpReason::Lost,
+            HelpEnd::Other => HelpReason::Other,
+        },
+    })
 }
 
 /// Where the help of one peer stands, as it is shown.

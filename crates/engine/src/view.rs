@@ -3,7 +3,7 @@
 //! TypeScript for the web UI is generated from here into `ui/src/generated/`. Byte counts travel as JSON numbers, which are
 //! exact up to 2^53 − 1; larger files are refused when their length becomes known.
 
-use manyhands_core::{AcceptRule, Failure};
+use manyhands_core::{AcceptRule, Failure, HelpMode, Hours};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -96,6 +96,111 @@ pub struct Together {
     /// Content that this device sends to all requesters together.
     #[ts(type = "number")]
     pub lent_bytes_per_s: u64,
+    /// Sent to all requesters since midnight; counts against [`Lending::daily_bytes`].
+    #[ts(type = "number")]
+    pub lent_today_bytes: u64,
+    /// Hosts that this device never lends for, those beneath them included.
+    pub never_hosts: Vec<String>,
+    /// Whom this device always helps, by name.
+    pub rules: Vec<RuleRow>,
+    /// Devices that cannot come in, by name.
+    pub blocked: Vec<BlockedRow>,
+    /// What is being paired, or was a moment ago; the oldest first.
+    pub pairings: Vec<PairingRow>,
+}
+
+/// One peer is always helped, on these terms, while this device lends at all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct RuleRow {
+    pub peer: String,
+    pub name: String,
+    #[serde(flatten)]
+    pub terms: RuleTerms,
+    /// Sent to this peer since midnight.
+    #[ts(type = "number")]
+    pub lent_today_bytes: u64,
+}
+
+/// How much, how fast and when one peer is always helped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct RuleTerms {
+    /// From midnight to midnight, for this peer; 0: as much as for all.
+    #[ts(type = "number")]
+    pub daily_bytes: u64,
+    /// For this peer; 0: as fast as for all.
+    #[ts(type = "number")]
+    pub bytes_per_s: u64,
+    /// When; not given: always.
+    #[ts(type = "{ fromMinute: number; toMinute: number } | null")]
+    pub hours: Option<Hours>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct BlockedRow {
+    pub peer: String,
+    /// What it called itself; may be empty.
+    pub name: String,
+}
+
+/// Two devices make sure, by a code on both screens, that they are those of two people who know each other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct PairingRow {
+    pub id: String,
+    pub peer: String,
+    /// What the other device calls itself; neutralised.
+    pub name: String,
+    /// Whether the other device began.
+    pub incoming: bool,
+    /// Six digits; both screens must show the same. `null` until the other device has answered.
+    pub code: Option<String>,
+    pub state: PairingState,
+    #[ts(type = "number")]
+    pub expires_in_s: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum PairingState {
+    /// The code is on its way.
+    Connecting,
+    /// This user is to say whether the codes are the same.
+    Compare,
+    /// This user said so; the other one has not yet.
+    WaitingForOther,
+    /// Both said so: friends, for sure.
+    Paired,
+    /// One of both said that the codes differ, or does not want to.
+    Refused,
+    /// Nobody answered in time.
+    Expired,
+    /// The other device broke the rules of pairing: somebody may be between. Nothing has changed.
+    Cheated,
+    /// The other device could not be reached, or is asked too often.
+    Failed,
+}
+
+/// The user's answer to a help request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[ts(export)]
+pub enum Decision {
+    Help,
+    /// And from now on without being asked, on these terms.
+    HelpAlways {
+        terms: RuleTerms,
+    },
+    NotNow,
+    /// And never hear of this device again.
+    Block,
 }
 
 /// Whether and how this device helps others. Stored; off until it is switched on once.
@@ -110,6 +215,15 @@ pub struct Lending {
     pub accept: AcceptRule,
     /// Also fetch from private, unique-local and carrier-grade NAT addresses.
     pub allow_private_origins: bool,
+    /// For all requesters together, from midnight to midnight; 0: no bound.
+    #[ts(type = "number")]
+    pub daily_bytes: u64,
+    /// For all requesters together; 0: no limit.
+    #[ts(type = "number")]
+    pub bytes_per_s: u64,
+    /// When; not given: always.
+    #[ts(type = "{ fromMinute: number; toMinute: number } | null")]
+    pub hours: Option<Hours>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -195,6 +309,9 @@ pub enum Action {
 #[ts(export)]
 pub struct SourceRow {
     pub kind: SourceKind,
+    /// How a helper brings it; `null` for the origin.
+    #[ts(type = "'fetch' | 'relay' | null")]
+    pub mode: Option<HelpMode>,
     /// The helper's device id; empty for the origin.
     pub peer: String,
     pub name: String,
@@ -295,6 +412,13 @@ pub struct LendingChange {
     #[ts(optional, type = "'ask' | 'friends' | 'all'")]
     pub accept: Option<AcceptRule>,
     pub allow_private_origins: Option<bool>,
+    #[ts(optional, type = "number")]
+    pub daily_bytes: Option<u64>,
+    #[ts(optional, type = "number")]
+    pub bytes_per_s: Option<u64>,
+    /// From a minute of the day to another; the same one twice: always.
+    #[ts(optional, type = "{ fromMinute: number; toMinute: number }")]
+    pub hours: Option<Hours>,
 }
 
 impl Lending {
@@ -306,6 +430,9 @@ impl Lending {
             allow_private_origins: change
                 .allow_private_origins
                 .unwrap_or(self.allow_private_origins),
+            daily_bytes: change.daily_bytes.unwrap_or(self.daily_bytes),
+            bytes_per_s: change.bytes_per_s.unwrap_or(self.bytes_per_s),
+            hours: change.hours.or(self.hours).filter(|hours| !hours.is_whole_day()),
         }
     }
 }
@@ -323,6 +450,9 @@ pub struct Candidate {
     /// Whether the rules would ask it by themselves. Another one is asked only when the user names it, which is the user's
     /// word that it may learn the link.
     pub proposed: bool,
+    /// How it would help: `relay` learns the servers and nothing else, `fetch` learns the link.
+    #[ts(type = "'fetch' | 'relay'")]
+    pub mode: HelpMode,
     /// Its last answer for this download.
     pub state: Option<HelpState>,
 }
@@ -355,6 +485,33 @@ pub struct HelpRow {
     pub peer: String,
     pub name: String,
     pub state: HelpState,
+    /// Why it declined, or why it ended; `null` while it helps or has not answered.
+    pub reason: Option<HelpReason>,
+}
+
+/// Why there is no help, or no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum HelpReason {
+    /// Its user said no.
+    No,
+    NotLending,
+    TooMany,
+    /// It does not lend for this server.
+    Host,
+    Completed,
+    Cancelled,
+    /// It brought nothing that this device does not get without it: most often both have the same public address.
+    NoGain,
+    /// What it sent is not what the server sends. It is not asked again.
+    Mismatch,
+    /// Its budget is used up.
+    Budget,
+    /// Its user stopped it.
+    Stopped,
+    Lost,
+    Other,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -381,6 +538,10 @@ pub struct PeerRow {
     pub name: String,
     pub online: bool,
     pub friend: bool,
+    /// A friend whose code was compared on both screens.
+    pub paired: bool,
+    /// Another device answers where this friend was: it may have a new key, or somebody pretends to be it.
+    pub other_key: bool,
     /// Whether it says that requests are welcome.
     pub lending: bool,
     pub addresses: Vec<String>,
@@ -401,6 +562,8 @@ pub struct RequestRow {
     /// What the requester calls itself; neutralised.
     pub name: String,
     pub friend: bool,
+    #[ts(type = "'fetch' | 'relay'")]
+    pub mode: HelpMode,
     /// The servers that this device would connect to, under its own address.
     pub origins: Vec<String>,
     /// Told to friends only.
@@ -422,6 +585,8 @@ pub struct HelpingRow {
     pub id: String,
     pub peer: String,
     pub name: String,
+    #[ts(type = "'fetch' | 'relay'")]
+    pub mode: HelpMode,
     pub origins: Vec<String>,
     /// Told to friends only.
     pub file_name: Option<String>,

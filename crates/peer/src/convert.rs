@@ -1,8 +1,10 @@
 //! Between the words of the wire and those of the core.
 
-use manyhands_core::{EntityTag, HelpAnswer, HelpDecline, HelpEnd, HelpId, Identity, Validator};
+use manyhands_core::{
+    EntityTag, HelpAnswer, HelpDecline, HelpEnd, HelpId, HelpMode, Identity, Validator,
+};
 use manyhands_wire::{
-    DeclineReason, EndReason, HelpState, RequestId, Source, SourceValidator, Text,
+    DeclineReason, EndReason, HelpState, Mode, RequestId, Source, SourceValidator, Text,
 };
 
 pub(crate) fn help_id(id: RequestId) -> HelpId {
@@ -11,6 +13,24 @@ pub(crate) fn help_id(id: RequestId) -> HelpId {
 
 pub(crate) fn request_id(id: HelpId) -> RequestId {
     RequestId(id.0)
+}
+
+/// What the other side is asked to do.
+#[must_use]
+pub fn help_mode(mode: Mode) -> HelpMode {
+    match mode {
+        Mode::Fetch => HelpMode::Fetch,
+        Mode::Relay => HelpMode::Relay,
+    }
+}
+
+/// The same on the wire.
+#[must_use]
+pub fn wire_mode(mode: HelpMode) -> Mode {
+    match mode {
+        HelpMode::Fetch => Mode::Fetch,
+        HelpMode::Relay => Mode::Relay,
+    }
 }
 
 /// The state that an answer leads to.
@@ -23,6 +43,7 @@ pub(crate) fn state_of(answer: HelpAnswer) -> HelpState {
                 HelpDecline::No => DeclineReason::No,
                 HelpDecline::NotLending => DeclineReason::NotLending,
                 HelpDecline::TooMany => DeclineReason::TooMany,
+                HelpDecline::Host => DeclineReason::Host,
             },
         },
     }
@@ -39,6 +60,7 @@ pub(crate) fn answer_of(state: &HelpState) -> Option<HelpAnswer> {
             DeclineReason::No => HelpDecline::No,
             DeclineReason::NotLending => HelpDecline::NotLending,
             DeclineReason::TooMany => HelpDecline::TooMany,
+            DeclineReason::Host => HelpDecline::Host,
         })),
         HelpState::Pending { .. } | HelpState::Withdrawn | HelpState::Ended(_) => None,
     }

@@ -18,7 +18,7 @@ pub use client::{
     CallError, ClientWaits, Content, ContentBody, MAX_ADDRESSES, PeerClient, RemotePeer,
 };
 pub use content::{ContentSource, FetchFailure, FetchOrder, Fetched};
-pub use convert::help_end;
+pub use convert::{help_end, help_mode, wire_mode};
 pub use discovery::{Discovered, Discovery, DiscoveryOptions, InterfaceRule, SERVICE_TYPE};
 pub use identity::{DeviceIdentity, IdentityError};
 pub use manyhands_wire as wire;

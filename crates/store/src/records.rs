@@ -200,6 +200,7 @@ mod tests {
             sources: vec![SourceRecord {
                 id: SourceId::ORIGIN,
                 peer: None,
+                mode: None,
                 name: "example.org".to_owned(),
                 received_bytes: 12,
             }],
@@ -249,7 +250,8 @@ mod tests {
         let stored = format!(r#"{{"id":3,"peer":"{peer}","name":"Mo","received_bytes":5}}"#);
         let source: SourceRecord = serde_json::from_str(&stored).unwrap();
         let name = "Mo".to_owned();
-        let expected = SourceRecord { id: SourceId(3), peer: Some(peer), name, received_bytes: 5 };
+        let expected =
+            SourceRecord { id: SourceId(3), peer: Some(peer), mode: None, name, received_bytes: 5 };
         assert_eq!(source, expected);
     }
 }

@@ -17,8 +17,13 @@ use rand::{Rng, RngCore, SeedableRng};
 fn records() -> Vec<DownloadRecord> {
     let mut records: Vec<_> = [3, 1, 2].map(download).into();
     let name = "example.org".to_owned();
-    records[0].sources =
-        vec![SourceRecord { id: SourceId::ORIGIN, peer: None, name, received_bytes: 9 }];
+    records[0].sources = vec![SourceRecord {
+        id: SourceId::ORIGIN,
+        peer: None,
+        mode: None,
+        name,
+        received_bytes: 9,
+    }];
     records
 }
 

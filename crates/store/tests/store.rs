@@ -25,7 +25,7 @@ fn ids(store: &Store) -> Vec<u64> {
 fn source(id: u16) -> SourceRecord {
     let peer = Some(PeerId::from_digest([id as u8; 32]));
     let name = format!("{id:\u{1F600}>64}");
-    SourceRecord { id: SourceId(id), peer, name, received_bytes: u64::MAX >> 11 }
+    SourceRecord { id: SourceId(id), peer, mode: None, name, received_bytes: u64::MAX >> 11 }
 }
 
 fn friend(n: u8) -> Friend {

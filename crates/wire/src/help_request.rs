@@ -49,6 +49,8 @@ pub struct HelpRequest {
 pub enum Mode {
     /// Fetch ranges from the origin and pass them on.
     Fetch,
+    /// Carry the requester's own TLS connections to the origins.
+    Relay,
 }
 
 /// The protocols that a helper speaks to origins.

@@ -48,6 +48,8 @@ pub enum DeclineReason {
     NotLending,
     /// More requests than this helper wants to see. Ask again later, not before ten minutes.
     TooMany,
+    /// This helper does not lend for one of the hosts.
+    Host,
     #[default]
     #[serde(other)]
     No,

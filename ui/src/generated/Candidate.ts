@@ -15,6 +15,10 @@ lending: boolean,
  */
 proposed: boolean, 
 /**
+ * How it would help: `relay` learns the servers and nothing else, `fetch` learns the link.
+ */
+mode: 'fetch' | 'relay', 
+/**
  * Its last answer for this download.
  */
 state: HelpState | null, };

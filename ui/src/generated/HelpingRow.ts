@@ -3,7 +3,7 @@
 /**
  * A session in which this device helps.
  */
-export type HelpingRow = { id: string, peer: string, name: string, origins: Array<string>, 
+export type HelpingRow = { id: string, peer: string, name: string, mode: 'fetch' | 'relay', origins: Array<string>, 
 /**
  * Told to friends only.
  */

@@ -15,4 +15,16 @@ accept: 'ask' | 'friends' | 'all',
 /**
  * Also fetch from private, unique-local and carrier-grade NAT addresses.
  */
-allowPrivateOrigins: boolean, };
+allowPrivateOrigins: boolean, 
+/**
+ * For all requesters together, from midnight to midnight; 0: no bound.
+ */
+dailyBytes: number, 
+/**
+ * For all requesters together; 0: no limit.
+ */
+bytesPerS: number, 
+/**
+ * When; not given: always.
+ */
+hours: { fromMinute: number; toMinute: number } | null, };

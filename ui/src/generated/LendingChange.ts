@@ -3,4 +3,8 @@
 /**
  * What is to change of a [`Lending`]; the rest stays as it is at that moment.
  */
-export type LendingChange = { on?: boolean, accept?: 'ask' | 'friends' | 'all', allowPrivateOrigins?: boolean, };
+export type LendingChange = { on?: boolean, accept?: 'ask' | 'friends' | 'all', allowPrivateOrigins?: boolean, dailyBytes?: number, bytesPerS?: number, 
+/**
+ * From a minute of the day to another; the same one twice: always.
+ */
+hours?: { fromMinute: number; toMinute: number }, };

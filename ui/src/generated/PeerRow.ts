@@ -9,6 +9,14 @@ export type PeerRow = {
  */
 peer: string, name: string, online: boolean, friend: boolean, 
 /**
+ * A friend whose code was compared on both screens.
+ */
+paired: boolean, 
+/**
+ * Another device answers where this friend was: it may have a new key, or somebody pretends to be it.
+ */
+otherKey: boolean, 
+/**
  * Whether it says that requests are welcome.
  */
 lending: boolean, addresses: Array<string>, 

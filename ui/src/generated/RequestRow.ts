@@ -7,7 +7,7 @@ export type RequestRow = { id: string, peer: string,
 /**
  * What the requester calls itself; neutralised.
  */
-name: string, friend: boolean, 
+name: string, friend: boolean, mode: 'fetch' | 'relay', 
 /**
  * The servers that this device would connect to, under its own address.
  */

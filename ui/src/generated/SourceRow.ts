@@ -6,6 +6,10 @@ import type { SourceKind } from "./SourceKind";
  */
 export type SourceRow = { kind: SourceKind, 
 /**
+ * How a helper brings it; `null` for the origin.
+ */
+mode: 'fetch' | 'relay' | null, 
+/**
  * The helper's device id; empty for the origin.
  */
 peer: string, name: string, 

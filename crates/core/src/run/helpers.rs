@@ -2,6 +2,7 @@
 
 use super::trouble::BUSY_PAUSE;
 use super::*;
+use crate::HelpMode;
 
 impl Run {
     /// Carries out what was decided about helpers; one that has accepted is one more source.
@@ -105,6 +106,12 @@ fn source_of_peer(record: &mut DownloadRecord, peer: PeerId, name: String) -> So
         return source.id;
     }
     let id = SourceId(record.sources.iter().map(|source| source.id.0 + 1).max().unwrap_or(1));
-    record.sources.push(SourceRecord { id, peer: Some(peer), name, received_bytes: 0 });
+    record.sources.push(SourceRecord {
+        id,
+        peer: Some(peer),
+        mode: Some(HelpMode::Fetch),
+        name,
+        received_bytes: 0,
+    });
     id
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use manyhands_core::{
-    AskState, Core, DownloadId, HelpAsk, HelpId, LentSession, Meter, Now, PeerId, Standing,
+    AskState, Core, DownloadId, HelpAsk, HelpId, HelpMode, LentSession, Meter, Now, PeerId,
+    Standing,
 };
+use manyhands_peer::help_mode;
 use manyhands_peer::wire::OriginName;
 use url::Url;
 
@@ -44,6 +46,11 @@ impl Network {
             requests: self.requests(now),
             helping: self.helping(now),
             lent_bytes_per_s: self.lent.values().map(rate).sum::<f64>() as u64,
+            lent_today_bytes: 0,
+            never_hosts: Vec::new(),
+            rules: Vec::new(),
+            blocked: Vec::new(),
+            pairings: Vec::new(),
         }
     }
 
@@ -78,6 +85,8 @@ impl Network {
             name: self.name_of(id),
             online: online.is_some(),
             friend: self.is_friend(id),
+            paired: false,
+            other_key: false,
             lending: online.is_some_and(|online| online.hello.lending),
             addresses: addresses.iter().map(ToString::to_string).collect(),
             helps_with: brings.downloads,
@@ -94,6 +103,7 @@ impl Network {
             core.help(download).into_iter().map(|(peer, _, state)| (peer, state)).collect();
         let candidate = |(id, row): (PeerId, PeerRow)| Candidate {
             proposed: Ask::Everyone.may_ask(id, row.friend, row.lending, url),
+            mode: HelpMode::Fetch,
             state: states.get(&id).map(help_state),
             peer: row.peer,
             name: row.name,
@@ -122,6 +132,7 @@ impl Network {
                 peer: ask.from.to_string(),
                 name: request.name.as_str().to_owned(),
                 friend: ask.standing == Standing::Friend,
+                mode: help_mode(request.mode),
                 origins: request.origins.iter().map(origin_text).collect(),
                 file_name: request.file_name.as_ref().map(|name| name.as_str().to_owned()),
                 size_bytes: request.size_bytes,
@@ -144,6 +155,7 @@ impl Network {
             HelpingRow {
                 id: id.to_string(),
                 peer: session.peer.to_string(),
+                mode: request.map_or(HelpMode::Fetch, |request| help_mode(request.mode)),
                 name: name.map_or_else(|| self.name_of(session.peer), str::to_owned),
                 origins: request
                     .map(|request| request.origins.iter().map(origin_text).collect())
