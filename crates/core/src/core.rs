@@ -8,8 +8,8 @@ use crate::io::{Effect, Input, Now};
 use crate::run::{After, Outcome, Run, Shared};
 use crate::source::Limit;
 use crate::{
-    DownloadId, DownloadRecord, DownloadSpec, Failure, FailureCode, LeaseId, Life, PeerId,
-    PieceMap, SourceId,
+    DownloadId, DownloadRecord, DownloadSpec, Failure, FailureCode, HelpMode, LeaseId, Life,
+    PeerId, PieceMap, SourceId,
 };
 
 /// How often time is told while something runs.
@@ -259,7 +259,7 @@ impl Core {
         Ok(())
     }
 
-    /// Asks these peers, by id and name, to help with a download that runs, as soon as it is known what for. Who was asked
+    /// Asks these peers, by id, name and mode, to help with a download that runs, as soon as it is known what for. Who was asked
     /// already is not asked again.
     ///
     /// # Errors
@@ -267,13 +267,13 @@ impl Core {
     pub fn ask_help(
         &mut self,
         id: DownloadId,
-        peers: Vec<(PeerId, String)>,
+        peers: Vec<(PeerId, String, HelpMode)>,
         now: Now,
     ) -> Result<(), CoreError> {
         let download = self.downloads.get_mut(&id).ok_or(CoreError::Unknown)?;
         let run = download.run.as_mut().ok_or(CoreError::NotRunning)?;
-        for (peer, name) in peers {
-            run.helping.wish(peer, name);
+        for (peer, name, mode) in peers {
+            run.helping.wish(peer, name, mode);
         }
         self.handle_one(id, Input::Tick, now);
         Ok(())
@@ -608,6 +608,7 @@ mod tests {
             dir: "/d".into(),
             out: None,
             sha256: None,
+            headers: Vec::new(),
             max_connections: 1,
         };
         core.add(spec, at(1000));
@@ -634,6 +635,7 @@ mod tests {
                 dir: "/d".into(),
                 out: None,
                 sha256: None,
+                headers: Vec::new(),
                 max_connections: 8,
             },
             life: Life::Queued,
@@ -672,6 +674,7 @@ mod tests {
                 dir: "/d".into(),
                 out: Some("f".into()),
                 sha256: None,
+                headers: Vec::new(),
                 max_connections: 8,
             },
             life,
@@ -710,7 +713,7 @@ mod tests {
             lease: asks.unwrap(),
             accepted,
             suggested_name: None,
-            final_url: "http://a.example/1".parse().unwrap(),
+            origins: vec!["http://a.example/".parse().unwrap()],
         };
         core.handle(answered, NOW);
         let part_name = "f.2.part".to_owned();

@@ -41,6 +41,7 @@ failure_codes! {
     UnknownScheme = "unknown-scheme", "Links that begin with http, https or ftp can be downloaded.";
     BadName = "bad-name", "Choose a name without slashes and other special characters.";
     BadDigest = "bad-digest", "Paste the whole SHA-256: 64 digits and letters a to f.";
+    BadHeader = "bad-header", "Write one header a line, as in Cookie: name=value.";
     NotFound = "not-found", "Check the link, or look for a newer one on the page that it came from.";
     /// 401, 403, 407 and FTP 530.
     Refused = "refused-by-server", "The server wants a login or does not allow this. Open the page in a browser and copy the link again.";

@@ -5,7 +5,9 @@
 //! never comes back. Both types are sans-IO: facts in with the time since some fixed instant,
 //! orders out.
 
+mod ask;
 mod desk;
+mod gain;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -15,7 +17,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use ask::{Ask, AskError, AskTerms, AskedPeer, LinkFacts, ModeWish, is_relayable};
 pub use desk::{DeskBounds, DeskEffect, DeskInput, HelpAsk, HelpDesk, LentSession, Standing};
+pub(crate) use gain::{Gain, GainOrder, Seen};
 pub use terms::{Hours, HoursError};
 pub use wanted::{AskState, HelpWanted, WantedBounds, WantedEffect, WantedInput};
 

@@ -3,27 +3,53 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use url::Url;
+
 use crate::help::{AskState, HelpWanted, WantedBounds, WantedEffect, WantedInput};
-use crate::{HelpEnd, PeerId};
+use crate::{HelpEnd, HelpMode, PeerId};
 
 /// A helper's connections at most; as with the origin's, they grow while they pay.
 pub const HELPER_LANES: u8 = 4;
 /// A helper that fails so often in a row, without a byte between, is given up.
 pub const HELPER_TRIES: u32 = 3;
+/// For new origins a helper is asked so often in one run.
+const ASKED_AGAIN: u32 = 3;
 
 /// The peers of one running download.
 #[derive(Debug, Default)]
 pub struct Helping {
     wanted: Option<HelpWanted>,
-    names: BTreeMap<PeerId, String>,
+    peers: BTreeMap<PeerId, Peer>,
     /// Peers to be asked as soon as it is known what for.
     wishes: Vec<PeerId>,
 }
 
+/// What is known of a peer that was wished for.
+#[derive(Debug)]
+struct Peer {
+    name: String,
+    mode: HelpMode,
+    /// What it was asked for last …
+    origins: Vec<Url>,
+    /// … and how often because of another one.
+    asked_again: u32,
+}
+
 impl Helping {
     /// The user wants this peer's help.
-    pub fn wish(&mut self, peer: PeerId, name: String) {
-        self.names.insert(peer, name);
+    pub fn wish(&mut self, peer: PeerId, name: String, mode: HelpMode) {
+        let known = self.peers.entry(peer).or_insert_with(|| Peer {
+            name: String::new(),
+            mode,
+            origins: Vec::new(),
+            asked_again: 0,
+        });
+        known.name = name;
+        // Who helps or is asked does so in the way that was agreed.
+        let open = |state| matches!(state, AskState::Asked | AskState::Accepted { .. });
+        if !self.wanted.as_ref().and_then(|wanted| wanted.state(peer)).is_some_and(open) {
+            known.mode = mode;
+        }
         if !self.wishes.contains(&peer) {
             self.wishes.push(peer);
         }
@@ -62,12 +88,41 @@ impl Helping {
 
     #[must_use]
     pub fn name(&self, peer: PeerId) -> String {
-        self.names.get(&peer).cloned().unwrap_or_else(|| peer.short())
+        self.peers.get(&peer).map_or_else(|| peer.short(), |known| known.name.clone())
+    }
+
+    /// How this peer helps, or would.
+    #[must_use]
+    pub fn mode(&self, peer: PeerId) -> HelpMode {
+        self.peers.get(&peer).map_or(HelpMode::Fetch, |known| known.mode)
+    }
+
+    #[must_use]
+    pub fn state(&self, peer: PeerId) -> Option<AskState> {
+        self.wanted.as_ref()?.state(peer)
+    }
+
+    /// It is asked to connect to these.
+    pub fn asked_for(&mut self, peer: PeerId, origins: &[Url]) {
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.origins = origins.to_vec();
+        }
+    }
+
+    /// Whether to ask a helper again because there is an origin that it has not agreed to. Servers that lead somewhere else each
+    /// time do not make prompts without end.
+    pub fn may_ask_again(&mut self, peer: PeerId, origins: &[Url]) -> bool {
+        let Some(known) = self.peers.get_mut(&peer) else { return false };
+        let new = origins.iter().any(|origin| !known.origins.contains(origin));
+        let may = new && known.asked_again < ASKED_AGAIN;
+        known.asked_again += u32::from(may);
+        may
     }
 
     /// Where the help of each peer stands.
     pub fn states(&self) -> impl Iterator<Item = (PeerId, &str, AskState)> {
         let states = self.wanted.iter().flat_map(HelpWanted::states);
-        states.map(|(peer, state)| (peer, self.names.get(&peer).map_or("", String::as_str), state))
+        let name = |peer| self.peers.get(&peer).map_or("", |known| &*known.name);
+        states.map(move |(peer, state)| (peer, name(peer), state))
     }
 }

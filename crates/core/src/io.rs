@@ -6,8 +6,8 @@ use std::time::Duration;
 use url::Url;
 
 use crate::{
-    Accepted, Asked, ByteRange, DownloadId, DownloadRecord, Failure, Found, HelpAnswer, HelpEnd,
-    Identity, LeaseId, MapChunk, PeerId, Sha256Digest, SourceId,
+    Accepted, Asked, ByteRange, DownloadId, DownloadRecord, Failure, Found, HeaderField,
+    HelpAnswer, HelpEnd, HelpMode, Identity, LeaseId, MapChunk, PeerId, Sha256Digest, SourceId,
 };
 
 /// The time, as the shell reads it. Both go with every call: nothing in the core reads a clock.
@@ -64,8 +64,8 @@ pub enum Input {
         lease: LeaseId,
         accepted: Accepted,
         suggested_name: Option<String>,
-        /// Where the bytes come from, after all redirects.
-        final_url: Url,
+        /// The roots of the origins on the way, the link's own first, that of the bytes last; each once.
+        origins: Vec<Url>,
     },
     /// Bytes of a lease have come, up to the offset `up_to`; told at most ten times a second and lease.
     Progress {
@@ -138,6 +138,10 @@ pub enum LeaseEnd {
         trouble: FetchTrouble,
         failure: Failure,
     },
+    /// A redirect led to an origin that the helper has not agreed to; `to` is its root, where the helper could say.
+    Elsewhere {
+        to: Option<Url>,
+    },
 }
 
 /// What a failed fetch means for its source.
@@ -155,6 +159,8 @@ pub enum FetchTrouble {
     WholeOnly,
     /// Its bytes are other bytes now.
     Changed,
+    /// What came through a relay is not what the origin sent: the connection's authentication failed.
+    Tampered,
     /// Trying again is of no use.
     Fatal,
 }
@@ -162,9 +168,13 @@ pub enum FetchTrouble {
 /// What a peer is asked to help with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HelpOffer {
+    pub mode: HelpMode,
+    /// Given only to those who fetch.
     pub url: Url,
-    /// Where the redirects lead.
-    pub final_url: Url,
+    /// The roots of the origins to connect to, the link's own first.
+    pub origins: Vec<Url>,
+    /// The most that is asked for.
+    pub budget_bytes: u64,
     pub file_name: String,
     pub identity: Identity,
 }
@@ -216,6 +226,7 @@ pub enum Effect {
         source: SourceId,
         helper: Option<PeerId>,
         url: Url,
+        headers: Vec<HeaderField>,
         asked: Asked,
         range: ByteRange,
         known: Option<Identity>,

@@ -28,9 +28,10 @@ pub use accept::{
 pub use failure::{Failure, FailureCode};
 pub use geometry::{Geometry, PieceIndex};
 pub use help::{
-    AcceptRule, AskState, DeskBounds, DeskEffect, DeskInput, HelpAnswer, HelpAsk, HelpDecline,
-    HelpDesk, HelpEnd, HelpId, HelpMode, HelpWanted, Hours, HoursError, LentSession, Standing,
-    WantedBounds, WantedEffect, WantedInput,
+    AcceptRule, Ask, AskError, AskState, AskTerms, AskedPeer, DeskBounds, DeskEffect, DeskInput,
+    HelpAnswer, HelpAsk, HelpDecline, HelpDesk, HelpEnd, HelpId, HelpMode, HelpWanted, Hours,
+    HoursError, LentSession, LinkFacts, ModeWish, Standing, WantedBounds, WantedEffect,
+    WantedInput, is_relayable,
 };
 pub use identity::{Contradiction, EntityTag, Identity, Validator};
 pub use ids::{DownloadId, LeaseId, PeerId, PeerIdError, SourceId};
@@ -40,8 +41,8 @@ pub use piece_map::{PieceMap, Share};
 pub use range::ByteRange;
 pub use range_set::RangeSet;
 pub use record::{
-    DEFAULT_CONNECTIONS, DownloadRecord, DownloadSpec, Found, Life, MAP_CELLS, MAP_CHUNK_BYTES,
-    MAP_CHUNK_ENTRIES, MAX_CONNECTIONS, MapChunk, Sha256Digest, Sha256DigestError, SourceRecord,
-    Verification,
+    DEFAULT_CONNECTIONS, DownloadRecord, DownloadSpec, Found, HeaderField, Life, MAP_CELLS,
+    MAP_CHUNK_BYTES, MAP_CHUNK_ENTRIES, MAX_CONNECTIONS, MapChunk, Sha256Digest, Sha256DigestError,
+    SourceRecord, Verification,
 };
 pub use source::Limit;

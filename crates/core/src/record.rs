@@ -19,8 +19,25 @@ pub struct DownloadSpec {
     /// The expected SHA-256 of the whole file.
     #[serde(default)]
     pub sha256: Option<Sha256Digest>,
+    /// They go with each request to the link's own server, and to no other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<HeaderField>,
     /// Connections to the origin at most, 1 to [`MAX_CONNECTIONS`].
     pub max_connections: u8,
+}
+
+/// A header field of a request, such as a login's cookie.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeaderField {
+    pub name: String,
+    pub value: String,
+}
+
+/// Values are often secrets: they stay out of logs.
+impl std::fmt::Debug for HeaderField {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: …", self.name)
+    }
 }
 
 /// More connections to one server than this are impolite, and pay nowhere.

@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::help::{AskState, WantedEffect, WantedInput};
+use crate::help::{AskState, Gain, WantedEffect, WantedInput};
 use crate::helping::{HELPER_LANES, HELPER_TRIES, Helping};
 use crate::io::{Effect, FetchTrouble, HelpOffer, Input, LeaseEnd, Now, RunId};
 use crate::piece_map::PieceMap;
 use crate::source::Source;
 use crate::transfer::{Order, Transfer};
 use crate::{
-    Accepted, Asked, ByteRange, DownloadRecord, Failure, FailureCode, Found, HelpEnd, LeaseId,
-    Life, PeerId, RangeSet, Sha256Digest, SourceId, SourceRecord, Verification,
+    Accepted, Asked, ByteRange, DownloadRecord, Failure, FailureCode, Found, HelpEnd, HelpMode,
+    LeaseId, Life, PeerId, RangeSet, Sha256Digest, SourceId, SourceRecord, Verification,
 };
 
 /// The map is stored at the latest after so long …
@@ -134,7 +134,9 @@ pub(crate) struct Run {
     /// It is being closed, but is wanted again.
     reopened: bool,
     pub helping: Helping,
-    final_url: Option<Url>,
+    /// The roots of the origins that the link and its redirects have led to; the link's own is the first.
+    origins: Vec<Url>,
+    gain: Gain,
 }
 
 impl Run {
@@ -164,7 +166,8 @@ impl Run {
             disk_failed: false,
             reopened: false,
             helping: Helping::default(),
-            final_url: None,
+            origins: Vec::new(),
+            gain: Gain::default(),
         };
         if record.sources.is_empty() {
             let name = record.spec.url.host_str().unwrap_or_default().to_owned();
@@ -326,9 +329,9 @@ impl Run {
                 self.close(record, After::Fail(failure), now, shared);
             }
             Input::PartClosed { .. } => return self.closed(record, now, shared),
-            Input::Answered { lease, accepted, suggested_name, final_url } => {
+            Input::Answered { lease, accepted, suggested_name, origins } => {
                 if self.transfer.source_of(lease) == Some(SourceId::ORIGIN) {
-                    self.final_url = Some(final_url);
+                    self.remember_origins(origins);
                     self.answered(record, lease, accepted, suggested_name, now, shared);
                 }
             }
@@ -376,7 +379,7 @@ impl Run {
         Outcome::Running
     }
 
-    /// The digest of the whole file is known. When it is wrong and helpers brought some of it, what they brought is thrown away
+    /// The digest of the whole file is known. When it is wrong and helpers fetched some of it, what they brought is thrown away
     /// and fetched again without them, before the file is called wrong.
     fn digested(
         &mut self,
@@ -392,6 +395,7 @@ impl Run {
         let helpers: Vec<(PeerId, SourceId)> = record
             .sources
             .iter()
+            .filter(|source| source.mode == Some(HelpMode::Fetch))
             .filter(|source| self.map.bytes_of(source.id) > 0)
             .filter_map(|source| Some((source.peer?, source.id)))
             .collect();
@@ -606,6 +610,7 @@ impl Run {
             LeaseEnd::Trouble { trouble, failure } => {
                 self.trouble(record, id, brought, trouble, failure, now, shared);
             }
+            LeaseEnd::Elsewhere { to } => self.leads_elsewhere(record, id, to, now),
         }
     }
 
@@ -621,8 +626,9 @@ impl Run {
 
     /// What follows from the state as it is now.
     fn go_on(&mut self, record: &mut DownloadRecord, now: Now, shared: &mut Shared) {
-        if self.phase == Phase::Fetching && !self.transfer.is_whole() && self.final_url.is_some() {
+        if self.phase == Phase::Fetching && !self.transfer.is_whole() && !self.origins.is_empty() {
             self.helping.ask(now.monotonic);
+            self.look_at_gain(record, now, shared);
         }
         self.obey_helping(record, now, shared);
         match &self.phase {
@@ -685,6 +691,7 @@ impl Run {
                     source,
                     helper: record.sources.iter().find(|s| s.id == source).and_then(|s| s.peer),
                     url: record.spec.url.clone(),
+                    headers: record.spec.headers.clone(),
                     asked: if self.transfer.is_whole() {
                         Asked::Everything
                     } else {

@@ -30,6 +30,7 @@ pub struct Source {
     failures: u32,
     wait_until: Duration,
     limit: Option<Limit>,
+    doubtful: bool,
 }
 
 /// The search for the number of connections that still pays: 1, 2, 4, 8 … while another one does.
@@ -68,6 +69,7 @@ impl Source {
             failures: 0,
             wait_until: Duration::ZERO,
             limit: None,
+            doubtful: false,
         }
     }
 
@@ -80,7 +82,7 @@ impl Source {
     /// Connections that may be open now.
     #[must_use]
     pub fn lanes(&self) -> u8 {
-        self.lanes
+        if self.doubtful { 1 } else { self.lanes }
     }
 
     /// Whether it may be asked now.
@@ -99,9 +101,21 @@ impl Source {
         self.latency = (self.latency + after) / 2;
     }
 
-    /// A lease ended well or brought something: earlier failures are forgotten.
+    /// It has brought something: earlier failures are forgotten.
     pub fn record_success(&mut self) {
         self.failures = 0;
+        self.doubtful = false;
+    }
+
+    /// It stood still for so long that it was given up: it may be gone.
+    pub fn record_stall(&mut self) {
+        self.doubtful = true;
+    }
+
+    /// Nobody knows whether it is still there: until its next byte it is trusted with little.
+    #[must_use]
+    pub fn is_doubtful(&self) -> bool {
+        self.doubtful
     }
 
     /// Waits longer with each failure in a row; the first one after progress costs nothing. `jitter` is 0.0–1.0.
@@ -111,6 +125,7 @@ impl Source {
         } else {
             let doubled = FIRST_BACKOFF.saturating_mul(1 << self.failures.min(8)).min(MAX_BACKOFF);
             self.failures += 1;
+            self.doubtful = true;
             self.wait_until = now + doubled.mul_f64(0.75 + 0.5 * jitter);
         }
     }
@@ -124,6 +139,11 @@ impl Source {
     /// The server asked for a pause.
     pub fn wait(&mut self, now: Duration, pause: Duration) {
         self.wait_until = self.wait_until.max(now + pause);
+    }
+
+    /// Is given no work until then, whatever was settled before about when it may be asked.
+    pub fn pause(&mut self, until: Duration) {
+        self.wait_until = until;
     }
 
     /// The server refuses more connections than `open`: a limit to learn, not a failure.

@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::help::Seen;
 use crate::meter::Meter;
 use crate::source::Source;
 use crate::{ByteRange, LeaseId, RangeSet, SourceId};
@@ -119,6 +120,10 @@ impl Transfer {
     /// Takes a source away; its leases are stopped, and what they do not bring is free again.
     pub fn remove_source(&mut self, id: SourceId) -> Vec<Order> {
         self.sources.remove(&id);
+        self.stop_leases(id)
+    }
+
+    fn stop_leases(&mut self, id: SourceId) -> Vec<Order> {
         let running =
             self.leases.iter_mut().filter(|(_, lease)| lease.source == id && !lease.stopping);
         running
@@ -168,6 +173,23 @@ impl Transfer {
     #[must_use]
     pub fn total_rate(&self, now: Duration) -> f64 {
         self.sources.values().filter_map(|source| source.meter.rate(now)).sum()
+    }
+
+    /// All sources as they are now.
+    pub fn sources(&self, now: Duration) -> impl Iterator<Item = Seen> {
+        self.sources.iter().map(move |(id, source)| Seen {
+            id: *id,
+            total: source.meter.total(),
+            rate: source.meter.rate(now).unwrap_or(0.0),
+        })
+    }
+
+    /// Gives a source no work until then; what it is at is stopped.
+    pub fn pause(&mut self, id: SourceId, until: Duration) -> Vec<Order> {
+        if let Some(source) = self.sources.get_mut(&id) {
+            source.pause(until);
+        }
+        self.stop_leases(id)
     }
 
     /// Bytes of a lease have come, up to `up_to`. Returns how many are new.
@@ -300,7 +322,8 @@ impl Transfer {
     }
 
     /// Bytes that nobody has brought yet.
-    fn left(&self) -> u64 {
+    #[must_use]
+    pub fn left(&self) -> u64 {
         self.free.len()
             + self.leases.values().map(|lease| lease.range.end() - lease.at).sum::<u64>()
     }
@@ -328,6 +351,9 @@ impl Transfer {
     /// How many bytes a new lease of this source should have: an even share of half of what is left, so that leases get
     /// smaller towards the end (guided self-scheduling), within bounds of time.
     fn lease_bytes(&self, id: SourceId, now: Duration) -> u64 {
+        if self.sources.get(&id).is_some_and(Source::is_doubtful) {
+            return SMALLEST_LEASE;
+        }
         let Some(rate) = self.lane_rate(id, now) else {
             return (UNKNOWN_RATE * UNKNOWN_LEASE.as_secs_f64()) as u64;
         };
@@ -349,7 +375,7 @@ impl Transfer {
     }
 
     fn steal(&mut self, thief: SourceId, now: Duration) -> Option<Order> {
-        if self.whole {
+        if self.whole || self.sources.get(&thief).is_none_or(Source::is_doubtful) {
             return None;
         }
         let thief_rate = self.lane_rate(thief, now).unwrap_or(UNKNOWN_RATE).max(1.0);
@@ -377,9 +403,10 @@ impl Transfer {
             return None;
         }
         let to = victim.range.end() - tail;
+        let still = victim.source != thief && self.rate_of(victim, now) == 0.0;
         let victim = self.leases.get_mut(&id)?;
-        if left - tail < SMALLEST_STEAL.min(left) {
-            // It stands as good as still: nothing is to be left behind with it.
+        if still || left - tail < SMALLEST_STEAL.min(left) {
+            // Nothing is to be left behind with it.
             victim.stopping = true;
             return Some(Order::Stop { lease: id });
         }
@@ -403,6 +430,9 @@ impl Transfer {
             let patience = if begun { STALL } else { STALL_BEFORE_FIRST_BYTE };
             if !lease.stopping && now.saturating_sub(lease.last_byte) >= patience {
                 lease.stopping = true;
+                if let Some(source) = self.sources.get_mut(&lease.source) {
+                    source.record_stall();
+                }
                 orders.push(Order::Stop { lease: *id });
             }
         }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use manyhands_core::{
     Accepted, AskState, ByteRange, Core, DownloadId, DownloadSpec, DownloadState, Effect,
-    HelpAnswer, Identity, Input, LeaseEnd, LeaseId, Now, PeerId, RangeSet, SourceId,
+    HelpAnswer, HelpMode, Identity, Input, LeaseEnd, LeaseId, Now, PeerId, RangeSet, SourceId,
 };
 use url::Url;
 
@@ -127,6 +127,7 @@ impl Campus {
             dir: "/files".into(),
             out: None,
             sha256: None,
+            headers: Vec::new(),
             max_connections: 8,
         };
         let id = self.core.add(spec, self.time());
@@ -145,7 +146,7 @@ impl Campus {
                 && begin + supply.comes <= self.now
             {
                 asked += 1;
-                let wanted = vec![(peer(asked), format!("helper {asked}"))];
+                let wanted = vec![(peer(asked), format!("helper {asked}"), HelpMode::Fetch)];
                 let _ = self.core.ask_help(id, wanted, self.time());
             }
             if self.flow(begin) {
@@ -252,7 +253,8 @@ impl Campus {
         let identity = Identity { length: Some(self.length), ..Identity::default() };
         let (start, end) = (range.start(), Some(range.end()));
         let accepted = Accepted { start, end, identity, ranges: true };
-        let answered = Input::Answered { lease, accepted, suggested_name: None, final_url: url() };
+        let answered =
+            Input::Answered { lease, accepted, suggested_name: None, origins: vec![url()] };
         self.later.push((begins, answered));
     }
 

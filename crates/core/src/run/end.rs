@@ -97,13 +97,16 @@ impl Run {
     }
 }
 
-/// On which rung a file stands that came over the requester's own lines only.
+/// On which rung a finished file stands.
 fn verification(record: &DownloadRecord, digest: Option<Sha256Digest>) -> Verification {
     let validator = record.found.as_ref().map(|found| &found.identity.validator);
     let has_validator =
         validator.is_some_and(|v| v.etag.is_some() || v.last_modified_unix_s.is_some());
-    let helped =
-        record.sources.iter().any(|source| source.peer.is_some() && source.received_bytes > 0);
+    // What relays carry is authenticated by the origin's TLS; what helpers fetch is not.
+    let helped = record
+        .sources
+        .iter()
+        .any(|source| source.mode == Some(HelpMode::Fetch) && source.received_bytes > 0);
     match (digest, record.spec.url.scheme()) {
         (Some(digest), _) if record.spec.sha256 == Some(digest) => Verification::Verified,
         (_, "https") if !helped => Verification::FromServer,

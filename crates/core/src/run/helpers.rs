@@ -2,7 +2,14 @@
 
 use super::trouble::BUSY_PAUSE;
 use super::*;
-use crate::HelpMode;
+use crate::help::{GainOrder, Seen, is_relayable};
+
+/// What TLS and HTTP add to what a relay carries: a twentieth, more than records need, …
+const RELAY_SHARE: u64 = 20;
+/// … and the handshakes of many connections.
+const RELAY_EXTRA: u64 = 1 << 20;
+/// A redirect chain has at most ten hops.
+const MAX_ORIGINS: usize = 11;
 
 impl Run {
     /// Carries out what was decided about helpers; one that has accepted is one more source.
@@ -15,15 +22,12 @@ impl Run {
         while let Some(effect) = self.helping.poll_effect() {
             match effect {
                 WantedEffect::Ask { peer } => {
-                    let (Some(found), Some(final_url)) = (&record.found, &self.final_url) else {
+                    let Some(what) = self.offer(record, peer) else {
+                        let end = WantedInput::End { peer, reason: HelpEnd::Other };
+                        self.helping.handle(end, now.monotonic);
                         continue;
                     };
-                    let what = HelpOffer {
-                        url: record.spec.url.clone(),
-                        final_url: final_url.clone(),
-                        file_name: found.name.clone(),
-                        identity: found.identity.clone(),
-                    };
+                    self.helping.asked_for(peer, &what.origins);
                     shared.effects.push_back(Effect::AskHelp {
                         download: record.id,
                         peer,
@@ -34,9 +38,10 @@ impl Run {
                     shared.effects.push_back(Effect::WithdrawHelp { download: record.id, peer });
                 }
                 WantedEffect::End { peer, reason } => {
-                    let source = record.sources.iter().find(|source| source.peer == Some(peer));
-                    let received_bytes = source.map_or(0, |source| source.received_bytes);
-                    let used_bytes = source.map_or(0, |source| self.map.bytes_of(source.id));
+                    let mine = |source: &&SourceRecord| source.peer == Some(peer);
+                    let sources = || record.sources.iter().filter(mine);
+                    let received_bytes = sources().map(|source| source.received_bytes).sum();
+                    let used_bytes = sources().map(|source| self.map.bytes_of(source.id)).sum();
                     shared.effects.push_back(Effect::EndHelp {
                         download: record.id,
                         peer,
@@ -46,18 +51,106 @@ impl Run {
                     });
                 }
                 WantedEffect::Changed { peer, state: AskState::Accepted { .. } } => {
-                    let id = source_of_peer(record, peer, self.helping.name(peer));
+                    let (name, mode) = (self.helping.name(peer), self.helping.mode(peer));
+                    let id = source_of_peer(record, peer, mode, name);
                     self.transfer.add_source(id, Source::new(HELPER_LANES, now.monotonic));
                 }
                 WantedEffect::Changed { peer, .. } => {
-                    let source = record.sources.iter().find(|source| source.peer == Some(peer));
-                    for order in source
-                        .map(|source| self.transfer.remove_source(source.id))
-                        .unwrap_or_default()
-                    {
+                    let mine = record.sources.iter().filter(|source| source.peer == Some(peer));
+                    let orders: Vec<_> =
+                        mine.flat_map(|source| self.transfer.remove_source(source.id)).collect();
+                    for order in orders {
                         self.carry_out(record, order, shared);
                     }
                 }
+            }
+        }
+    }
+
+    /// What this peer is asked for; `None` where it cannot help: a relay must see by its name where a tunnel leads.
+    fn offer(&self, record: &DownloadRecord, peer: PeerId) -> Option<HelpOffer> {
+        let found = record.found.as_ref()?;
+        let mode = self.helping.mode(peer);
+        let length = found.identity.length;
+        let budget_bytes = match mode {
+            HelpMode::Fetch => length,
+            HelpMode::Relay => length.map(|length| length + length / RELAY_SHARE + RELAY_EXTRA),
+        };
+        if mode == HelpMode::Relay && !self.origins.iter().all(is_relayable) {
+            return None;
+        }
+        Some(HelpOffer {
+            mode,
+            url: record.spec.url.clone(),
+            origins: self.origins.clone(),
+            budget_bytes: budget_bytes.unwrap_or(LONGEST_FILE).min(LONGEST_FILE),
+            file_name: found.name.clone(),
+            identity: found.identity.clone(),
+        })
+    }
+
+    /// The way of an answer, from the link's own origin on.
+    pub(super) fn remember_origins(&mut self, origins: Vec<Url>) {
+        for origin in origins {
+            if self.origins.len() < MAX_ORIGINS && !self.origins.contains(&origin) {
+                self.origins.push(origin);
+            }
+        }
+    }
+
+    /// A helper was led to an origin that it has not agreed to: it is asked again, with that one named. Meanwhile the others
+    /// go on.
+    pub(super) fn leads_elsewhere(
+        &mut self,
+        record: &DownloadRecord,
+        id: SourceId,
+        to: Option<Url>,
+        now: Now,
+    ) {
+        self.remember_origins(to.into_iter().collect());
+        let source = record.sources.iter().find(|source| source.id == id);
+        let Some(peer) = source.and_then(|source| source.peer) else { return };
+        if self.helping.state(peer).is_none_or(|s| !matches!(s, AskState::Accepted { .. })) {
+            return;
+        }
+        let again = self.helping.may_ask_again(peer, &self.origins);
+        let reason = if again { HelpEnd::Cancelled } else { HelpEnd::Other };
+        self.helping.handle(WantedInput::End { peer, reason }, now.monotonic);
+        if again {
+            let (name, mode) = (self.helping.name(peer), self.helping.mode(peer));
+            self.helping.wish(peer, name, mode);
+        }
+    }
+
+    /// Lets helpers go that bring nothing.
+    pub(super) fn look_at_gain(&mut self, record: &DownloadRecord, now: Now, shared: &mut Shared) {
+        let seen: Vec<Seen> = self.transfer.sources(now.monotonic).collect();
+        for order in self.gain.look(&seen, self.transfer.left(), now.monotonic) {
+            match order {
+                GainOrder::Pause { sources, until } => {
+                    for source in sources {
+                        for order in self.transfer.pause(source, until) {
+                            self.carry_out(record, order, shared);
+                        }
+                    }
+                }
+                GainOrder::GoOn { sources } => {
+                    for id in sources {
+                        if let Some(source) = self.transfer.source_mut(id) {
+                            source.pause(now.monotonic);
+                        }
+                    }
+                }
+                GainOrder::Release { sources } => self.release(record, &sources, now),
+            }
+        }
+    }
+
+    fn release(&mut self, record: &DownloadRecord, sources: &[SourceId], now: Now) {
+        for source in record.sources.iter().filter(|source| sources.contains(&source.id)) {
+            if let Some(peer) = source.peer {
+                let end = WantedInput::End { peer, reason: HelpEnd::NoGain };
+                self.helping.handle(end, now.monotonic);
             }
         }
     }
@@ -94,14 +187,26 @@ impl Run {
             FetchTrouble::Refused | FetchTrouble::WholeOnly | FetchTrouble::Fatal => {
                 self.helping.handle(end(HelpEnd::Other), now.monotonic);
             }
-            FetchTrouble::Changed => self.helping.handle(end(HelpEnd::Mismatch), now.monotonic),
+            // A relay cannot have changed what is authenticated: it is the origin that gives it other bytes.
+            FetchTrouble::Changed if self.helping.mode(peer) == HelpMode::Relay => {
+                self.helping.handle(end(HelpEnd::Other), now.monotonic);
+            }
+            FetchTrouble::Changed | FetchTrouble::Tampered => {
+                self.helping.handle(end(HelpEnd::Mismatch), now.monotonic);
+            }
         }
     }
 }
 
 /// The place of a helper among the sources; the one that it had before, where it has helped already.
-fn source_of_peer(record: &mut DownloadRecord, peer: PeerId, name: String) -> SourceId {
-    if let Some(source) = record.sources.iter_mut().find(|source| source.peer == Some(peer)) {
+fn source_of_peer(
+    record: &mut DownloadRecord,
+    peer: PeerId,
+    mode: HelpMode,
+    name: String,
+) -> SourceId {
+    let same = |source: &&mut SourceRecord| (source.peer, source.mode) == (Some(peer), Some(mode));
+    if let Some(source) = record.sources.iter_mut().find(same) {
         source.name = name;
         return source.id;
     }
@@ -109,7 +214,7 @@ fn source_of_peer(record: &mut DownloadRecord, peer: PeerId, name: String) -> So
     record.sources.push(SourceRecord {
         id,
         peer: Some(peer),
-        mode: Some(HelpMode::Fetch),
+        mode: Some(mode),
         name,
         received_bytes: 0,
     });

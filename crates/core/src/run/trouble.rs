@@ -74,7 +74,7 @@ impl Run {
                     source.wait(now.monotonic, pause);
                 }
             }
-            FetchTrouble::Again => self.back_off(id, brought, now, shared),
+            FetchTrouble::Again | FetchTrouble::Tampered => self.back_off(id, brought, now, shared),
         }
         let failures = self.transfer.source(id).map_or(0, Source::failures);
         let silent = now.monotonic.saturating_sub(self.last_byte);
