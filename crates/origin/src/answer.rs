@@ -17,8 +17,8 @@ pub struct Answer {
     pub accepted: Accepted,
     /// Where the bytes came from in the end, without user info.
     pub final_url: Url,
-    /// All hosts on the way, the first one first, each once; with the port where it is not the scheme's own.
-    pub hosts: Vec<String>,
+    /// The roots of all origins on the way, the first one first, that of the bytes last; each once.
+    pub origins: Vec<Url>,
     /// What the server, or else the link, calls the file; safe as the name of a file in a folder.
     pub suggested_name: Option<String>,
     /// The raw `Content-Type`, at most 256 bytes of it.

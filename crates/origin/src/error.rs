@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use manyhands_core::{Contradiction, Failure, FailureCode, Identity, Rejection};
 
+use url::Url;
+
 use crate::guard::Refused;
 
 pub(crate) type Cause = Box<dyn Error + Send + Sync>;
@@ -61,6 +63,12 @@ pub enum FetchError {
     BadAnswer { host: String, source: Cause },
     #[error("the link leads from {host} {why}")]
     Redirect { host: String, why: RedirectError },
+    /// Only with [`Origins::within`](crate::Origins::within): `to` is the root of the origin that was not agreed to.
+    #[error("the link leads from {host} to a server that was not agreed to")]
+    NotConsented { host: String, to: Url },
+    /// The encrypted connection carried something that the other end did not send. What came before is good.
+    #[error("what came over the connection to {host} was damaged on the way")]
+    Damaged { host: String, received_bytes: u64, source: Option<Cause> },
 
     /// The connection was lost after so many bytes of this answer; 0 when its head had not come yet.
     #[error("the connection to {host} was lost")]
@@ -83,9 +91,6 @@ pub enum RedirectError {
     Scheme,
     #[error("nowhere")]
     NoTarget,
-    /// Only with [`Origins::within`](crate::Origins::within).
-    #[error("to a server that was not agreed to")]
-    NotConsented,
 }
 
 /// What the caller can do after a [`FetchError`].
@@ -120,6 +125,7 @@ impl FetchError {
             | Self::BadAnswer { .. }
             | Self::Rejected { source: Rejection::WrongRange(_), .. }
             | Self::Interrupted { .. }
+            | Self::Damaged { .. }
             | Self::Stalled { .. } => Retry::Soon,
             Self::Server { retry_after, .. } => retry_after.map_or(Retry::Soon, Retry::After),
             Self::Busy { retry_after, .. } => Retry::FewerConnections { after: *retry_after },
@@ -133,8 +139,22 @@ impl FetchError {
             | Self::Status { .. }
             | Self::NotSatisfiable { .. }
             | Self::Rejected { .. }
+            | Self::NotConsented { .. }
             | Self::Redirect { .. } => Retry::GiveUp,
         }
+    }
+
+    /// Whether no answer came through for want of a connection, rather than because of the answer.
+    #[must_use]
+    pub fn is_of_the_connection(&self) -> bool {
+        matches!(
+            self,
+            Self::Connect { .. }
+                | Self::Tls { .. }
+                | Self::Interrupted { .. }
+                | Self::Damaged { .. }
+                | Self::Stalled { .. }
+        )
     }
 
     /// What to tell a person when this was the last try.
@@ -148,14 +168,19 @@ impl FetchError {
             Self::Denied { .. } | Self::WebPage { .. } => FailureCode::Refused,
             Self::Busy { .. } => FailureCode::TooBusy,
             Self::Server { .. } => FailureCode::ServerError,
-            Self::AddressRefused { .. } | Self::Redirect { .. } => FailureCode::Redirects,
+            Self::AddressRefused { .. } | Self::Redirect { .. } | Self::NotConsented { .. } => {
+                FailureCode::Redirects
+            }
             Self::Changed { .. } => FailureCode::Changed,
             Self::Status { .. }
             | Self::RangeIgnored { .. }
             | Self::NotSatisfiable { .. }
             | Self::Rejected { .. }
             | Self::BadAnswer { .. } => FailureCode::Protocol,
-            Self::Interrupted { .. } | Self::Stalled { .. } => FailureCode::Interrupted,
+            Self::Damaged { received_bytes: 0, .. } => FailureCode::Tls,
+            Self::Interrupted { .. } | Self::Damaged { .. } | Self::Stalled { .. } => {
+                FailureCode::Interrupted
+            }
         };
         Failure::new(code, format!("{self}."))
     }
@@ -180,6 +205,8 @@ impl FetchError {
             | Self::Rejected { host, .. }
             | Self::BadAnswer { host, .. }
             | Self::Redirect { host, .. }
+            | Self::NotConsented { host, .. }
+            | Self::Damaged { host, .. }
             | Self::Interrupted { host, .. }
             | Self::Stalled { host, .. } => host,
         }

@@ -19,7 +19,7 @@ use pool::{Pool, Server};
 use crate::answer::{Answer, Body, Stream};
 use crate::error::FetchError;
 use crate::guard::OptionalGuard;
-use crate::link::{host_of, without_user};
+use crate::link::{self, host_of, without_user};
 use crate::origins::{FetchRequest, Options, ProxyMode};
 use crate::{http, names};
 
@@ -47,17 +47,15 @@ impl Ftp {
         }
     }
 
-    /// Fetches from `url`; `hosts` are those that led to it.
+    /// Fetches from `url`; `origins` are the roots of those that led to it.
     pub(crate) async fn fetch(
         &self,
         request: &FetchRequest,
         url: &Url,
-        mut hosts: Vec<String>,
+        mut origins: Vec<Url>,
     ) -> Result<Answer, FetchError> {
         let host = host_of(url);
-        if !hosts.contains(&host) {
-            hosts.push(host.clone());
-        }
+        link::add_root(&mut origins, url);
         if self.proxy_only {
             let why = "cannot be reached through this proxy, as it speaks FTP";
             return Err(FetchError::Connect { host, why, source: None });
@@ -73,7 +71,7 @@ impl Ftp {
 
         if let Some(kept) = self.pool.take(&server) {
             let wait = KEPT_ANSWERS_WITHIN.min(self.idle_timeout);
-            match self.ask(kept, wait, request, url, &path, &hosts).await {
+            match self.ask(kept, wait, request, url, &path, &origins).await {
                 Err(
                     error @ (FetchError::Interrupted { .. }
                     | FetchError::Stalled { .. }
@@ -88,7 +86,7 @@ impl Ftp {
         let fresh =
             Connection::open(server, url, &self.guard, self.connect_timeout, self.idle_timeout)
                 .await?;
-        self.ask(fresh, self.idle_timeout, request, url, &path, &hosts).await
+        self.ask(fresh, self.idle_timeout, request, url, &path, &origins).await
     }
 
     /// `wait`: for the answer to the first command.
@@ -99,7 +97,7 @@ impl Ftp {
         request: &FetchRequest,
         url: &Url,
         path: &str,
-        hosts: &[String],
+        origins: &[Url],
     ) -> Result<Answer, FetchError> {
         let host = connection.server.host.clone();
         let length = connection.size(path, wait).await?;
@@ -124,7 +122,7 @@ impl Ftp {
         Ok(Answer {
             accepted,
             final_url: without_user(url),
-            hosts: hosts.to_vec(),
+            origins: origins.to_vec(),
             suggested_name: names::of_urls(url, &request.url),
             content_type: None,
             body: Body {

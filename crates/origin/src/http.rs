@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use manyhands_core::{
-    AnswerHead, Asked, EntityTag, Failure, FailureCode, Identity, Rejection, Validator, accept,
+    AnswerHead, Asked, EntityTag, Failure, FailureCode, HeaderField, Identity, Rejection,
+    Validator, accept,
 };
 use percent_encoding::percent_decode_str;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -15,7 +16,7 @@ use url::{Origin, Url};
 use crate::answer::{Answer, Body, Stream};
 use crate::error::{FetchError, RedirectError};
 use crate::guard::{self, GuardedResolver, OptionalGuard};
-use crate::link::{host_of, without_user};
+use crate::link::{self, host_of, without_user};
 use crate::origins::{FetchRequest, Options, ProxyMode};
 use crate::{disposition, names, trouble};
 
@@ -44,8 +45,8 @@ pub(crate) struct Http {
 #[derive(Debug)]
 pub(crate) enum Found {
     Answer(Box<Answer>),
-    /// And the hosts on the way there.
-    Ftp(Url, Vec<String>),
+    /// And the roots of the origins on the way there.
+    Ftp(Url, Vec<Url>),
 }
 
 impl Http {
@@ -103,19 +104,17 @@ impl Http {
         })
     }
 
-    /// Follows redirects from `url` on to an answer, or to where FTP goes on; `hosts` are those that led to `url`.
+    /// Follows redirects from `url` on to an answer, or to where FTP goes on; `origins` are the roots of those that led to `url`.
     pub(crate) async fn fetch(
         &self,
         request: &FetchRequest,
         mut url: Url,
-        mut hosts: Vec<String>,
+        mut origins: Vec<Url>,
     ) -> Result<Found, FetchError> {
         let mut seen = Vec::new();
         loop {
             let host = host_of(&url);
-            if !hosts.contains(&host) {
-                hosts.push(host.clone());
-            }
+            link::add_root(&mut origins, &url);
             let mut response = self.get(request, &url, &host, true).await?;
             // Some servers answer a range of an empty file with a bare 416, others send a part of a file without saying how long it is.
             let no_total = text(response.headers(), header::CONTENT_RANGE)
@@ -128,7 +127,7 @@ impl Http {
             }
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return self
-                    .judge(request, &url, host, hosts, response)
+                    .judge(request, &url, host, origins, response)
                     .map(|answer| Found::Answer(Box::new(answer)));
             }
             let redirect = |why| FetchError::Redirect { host: host.clone(), why };
@@ -137,12 +136,12 @@ impl Http {
                 .ok_or_else(|| redirect(RedirectError::NoTarget))?;
             let to = without_user(&to);
             seen.push(without_user(&url));
-            if self.consented.as_ref().is_some_and(|origins| !origins.contains(&to.origin())) {
-                return Err(redirect(RedirectError::NotConsented));
+            if !self.is_consented(&to) {
+                return Err(FetchError::NotConsented { host, to: link::root_of(&to) });
             }
             match (url.scheme(), to.scheme()) {
                 ("https", "https") | ("http", "http" | "https") => {}
-                ("http", "ftp") => return Ok(Found::Ftp(to, hosts)),
+                ("http", "ftp") => return Ok(Found::Ftp(to, origins)),
                 ("https", "http" | "ftp") => return Err(redirect(RedirectError::Downgrade)),
                 _ => return Err(redirect(RedirectError::Scheme)),
             }
@@ -155,6 +154,15 @@ impl Http {
             debug!(from = host, to = host_of(&to), "redirected");
             url = to;
         }
+    }
+
+    pub(crate) fn is_proxied(&self) -> bool {
+        self.proxied
+    }
+
+    /// Whether redirects may lead there.
+    pub(crate) fn is_consented(&self, to: &Url) -> bool {
+        self.consented.as_ref().is_none_or(|origins| origins.contains(&to.origin()))
     }
 
     /// One request; waits for the head of its answer.
@@ -174,8 +182,11 @@ impl Http {
         if ranged {
             get = get.header(header::RANGE, range_value(request.asked));
         }
-        if let Some((user, password)) = login(&request.url, url) {
-            get = get.basic_auth(user, password);
+        if same_server(&request.url, url) {
+            if let Some((user, password)) = login(&request.url, url) {
+                get = get.basic_auth(user, password);
+            }
+            get = get.headers(headers(&request.headers));
         }
         match tokio::time::timeout(self.head_timeout, get.send()).await {
             Ok(Ok(response)) => Ok(response),
@@ -201,7 +212,7 @@ impl Http {
         request: &FetchRequest,
         url: &Url,
         host: String,
-        hosts: Vec<String>,
+        origins: Vec<Url>,
         response: Response,
     ) -> Result<Answer, FetchError> {
         let head = head(&response);
@@ -228,7 +239,7 @@ impl Http {
         let remaining = accepted.end.map(|end| end.saturating_sub(accepted.start));
         Ok(Answer {
             final_url: without_user(url),
-            hosts,
+            origins,
             suggested_name,
             content_type: head.content_type,
             body: Body {
@@ -256,17 +267,31 @@ fn range_value(asked: Asked) -> String {
 
 /// The login in `original`, when `url` is on the same server: same host, and same port or the step from http to https.
 pub(crate) fn login(original: &Url, url: &Url) -> Option<(String, Option<String>)> {
-    let port = |url: &Url| url.port_or_known_default();
-    let upgraded = (port(original), port(url)) == (Some(80), Some(443));
-    if original.host() != url.host()
-        || !(upgraded || (original.scheme() == url.scheme() && port(original) == port(url)))
-    {
+    if !same_server(original, url) {
         return None;
     }
     let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     let password = original.password().map(decode);
     (!original.username().is_empty() || password.is_some())
         .then(|| (decode(original.username()), password))
+}
+
+/// Same host, and same port or the step from http to https.
+fn same_server(original: &Url, url: &Url) -> bool {
+    let port = |url: &Url| url.port_or_known_default();
+    let upgraded = (port(original), port(url)) == (Some(80), Some(443));
+    original.host() == url.host()
+        && (upgraded || (original.scheme() == url.scheme() && port(original) == port(url)))
+}
+
+/// The user's header fields; they were checked when they were given.
+fn headers(fields: &[HeaderField]) -> HeaderMap {
+    let field = |field: &HeaderField| {
+        let mut value = HeaderValue::from_str(&field.value).ok()?;
+        value.set_sensitive(true);
+        Some((HeaderName::from_bytes(field.name.as_bytes()).ok()?, value))
+    };
+    fields.iter().filter_map(field).collect()
 }
 
 /// The head as the acceptance rule wants it.

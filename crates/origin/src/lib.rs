@@ -8,10 +8,12 @@
 //! only one that knows reqwest and suppaftp.
 
 mod answer;
+mod connect;
 mod disposition;
 mod error;
 mod ftp;
 mod guard;
+mod header;
 mod helper_guard;
 mod http;
 mod link;
@@ -23,6 +25,7 @@ mod trouble;
 pub use answer::{Answer, Body};
 pub use error::{FetchError, RedirectError, Retry};
 pub use guard::{AddressGuard, Refused};
+pub use header::{HeaderError, check_header};
 pub use helper_guard::HelperGuard;
 pub use link::MAX_URL_BYTES;
 pub use names::{MAX_NAME_BYTES, safe_name};

@@ -67,6 +67,22 @@ pub(crate) fn host_of(url: &Url) -> String {
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
+/// The root of a URL's origin.
+pub(crate) fn root_of(url: &Url) -> Url {
+    let mut root = without_user(url);
+    root.set_path("/");
+    root.set_query(None);
+    root
+}
+
+/// Adds the root of a URL's origin to those on the way.
+pub(crate) fn add_root(origins: &mut Vec<Url>, url: &Url) {
+    let root = root_of(url);
+    if !origins.contains(&root) {
+        origins.push(root);
+    }
+}
+
 /// The URL as it is requested: no user info, no fragment.
 pub(crate) fn without_user(url: &Url) -> Url {
     let mut url = url.clone();

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use url::Url;
 
-/// Original URL → final URL and the hosts on the way.
+/// Original URL → final URL and the roots of the origins on the way.
 #[derive(Default)]
 pub(crate) struct Moved {
     /// Guards this list alone; the youngest is last.
@@ -16,26 +16,26 @@ pub(crate) struct Moved {
 struct Way {
     from: Url,
     to: Url,
-    hosts: Vec<String>,
+    origins: Vec<Url>,
 }
 
 /// More links than are downloaded at one time; the oldest is forgotten, which costs one redirect.
 const MAX_WAYS: usize = 256;
 
 impl Moved {
-    pub(crate) fn find(&self, from: &Url) -> Option<(Url, Vec<String>)> {
+    pub(crate) fn find(&self, from: &Url) -> Option<(Url, Vec<Url>)> {
         let ways = self.lock();
         let way = ways.iter().find(|way| way.from == *from)?;
-        Some((way.to.clone(), way.hosts.clone()))
+        Some((way.to.clone(), way.origins.clone()))
     }
 
-    pub(crate) fn remember(&self, from: &Url, to: &Url, hosts: &[String]) {
+    pub(crate) fn remember(&self, from: &Url, to: &Url, origins: &[Url]) {
         let mut ways = self.lock();
         ways.retain(|way| way.from != *from);
         if ways.len() == MAX_WAYS {
             ways.pop_front();
         }
-        ways.push_back(Way { from: from.clone(), to: to.clone(), hosts: hosts.to_vec() });
+        ways.push_back(Way { from: from.clone(), to: to.clone(), origins: origins.to_vec() });
     }
 
     pub(crate) fn forget(&self, from: &Url) {

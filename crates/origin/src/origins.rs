@@ -4,11 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use manyhands_core::{Asked, Failure, Identity};
+use manyhands_core::{Asked, Failure, HeaderField, Identity};
+use tokio::net::TcpStream;
 use tracing::debug;
 use url::Url;
 
 use crate::answer::Answer;
+use crate::connect;
 use crate::error::FetchError;
 use crate::ftp::Ftp;
 use crate::guard::AddressGuard;
@@ -22,6 +24,7 @@ pub struct Origins {
     http: Http,
     ftp: Ftp,
     moved: Arc<Moved>,
+    options: Arc<Options>,
 }
 
 /// How to reach servers.
@@ -56,6 +59,8 @@ pub struct FetchRequest {
     /// User info becomes a login for this host alone.
     pub url: Url,
     pub asked: Asked,
+    /// Further header fields of HTTP, such as a cookie; they go to the URL's own server alone.
+    pub headers: Vec<HeaderField>,
     /// What earlier answers said of the same bytes.
     pub known: Option<Identity>,
 }
@@ -77,7 +82,23 @@ impl Origins {
     /// # Errors
     /// When an extra certificate, the proxy's URL or the user agent makes no sense.
     pub fn new(options: &Options) -> Result<Self, Failure> {
-        Ok(Self { http: Http::new(options)?, ftp: Ftp::new(options), moved: Arc::default() })
+        Ok(Self {
+            http: Http::new(options)?,
+            ftp: Ftp::new(options),
+            moved: Arc::default(),
+            options: Arc::new(options.clone()),
+        })
+    }
+
+    /// The same servers, through this proxy, and redirects lead to these origins only. Where redirects have led is known to
+    /// both; connections are not shared.
+    ///
+    /// # Errors
+    /// The proxy's URL makes no sense.
+    pub fn through(&self, proxy: &Url, consented: &[Url]) -> Result<Self, Failure> {
+        let proxy = ProxyMode::Through(proxy.clone());
+        let other = Self::new(&Options { proxy, ..(*self.options).clone() })?;
+        Ok(Self { moved: Arc::clone(&self.moved), ..other.within(consented) })
     }
 
     /// The same servers, but redirects lead to these origins (scheme, host, port) only. Shares the connections that wait for
@@ -86,7 +107,7 @@ impl Origins {
     pub fn within(&self, consented: &[Url]) -> Self {
         let mut http = self.http.clone();
         http.consented = Some(consented.iter().map(Url::origin).collect());
-        Self { http, ftp: self.ftp.clone(), moved: Arc::default() }
+        Self { http, ftp: self.ftp.clone(), moved: Arc::default(), options: self.options.clone() }
     }
 
     /// Asks for the bytes and waits for the head of the answer. One request on a TCP connection that no other answer
@@ -98,11 +119,16 @@ impl Origins {
     /// # Errors
     /// [`FetchError::retry`] says what can be done. No byte of the answer may be written then.
     pub async fn fetch(&self, request: &FetchRequest) -> Result<Answer, FetchError> {
-        if let Some((final_url, hosts)) = self.moved.find(&request.url) {
-            match self.follow(request, final_url, hosts).await {
+        let known = self.moved.find(&request.url).filter(|(to, _)| self.http.is_consented(to));
+        if let Some((final_url, origins)) = known {
+            match self.follow(request, final_url, origins).await {
                 Ok(answer) => return Ok(answer),
                 // Asking again at once is what a busy server asks us not to do.
                 Err(error @ (FetchError::Busy { .. } | FetchError::RangeIgnored { .. })) => {
+                    return Err(error);
+                }
+                // What failed in a proxy says nothing of the way.
+                Err(error) if self.http.is_proxied() && error.is_of_the_connection() => {
                     return Err(error);
                 }
                 Err(error) => debug!(%error, "where the link led before does not work now"),
@@ -110,25 +136,38 @@ impl Origins {
             self.moved.forget(&request.url);
         }
         let answer = self.follow(request, request.url.clone(), Vec::new()).await?;
-        if answer.hosts.len() > 1 || link::without_user(&request.url) != answer.final_url {
-            self.moved.remember(&request.url, &answer.final_url, &answer.hosts);
+        if answer.origins.len() > 1 || link::without_user(&request.url) != answer.final_url {
+            self.moved.remember(&request.url, &answer.final_url, &answer.origins);
         }
         Ok(answer)
     }
 
-    /// From `url`, to which `hosts` led, to an answer.
+    /// A bare connection to the origin of `url`, to an address that the guard lets through. For who carries somebody
+    /// else's bytes: nothing is sent.
+    ///
+    /// # Errors
+    /// No such name, an address that is refused, or nobody there.
+    pub async fn connect(&self, url: &Url) -> Result<TcpStream, FetchError> {
+        let (host, options) = (link::host_of(url), &self.options);
+        let stream = connect::connect(&host, url, &options.guard, options.connect_timeout).await?;
+        // Handshakes are short messages back and forth.
+        stream.set_nodelay(true).ok();
+        Ok(stream)
+    }
+
+    /// From `url`, to which `origins` led, to an answer.
     async fn follow(
         &self,
         request: &FetchRequest,
         url: Url,
-        hosts: Vec<String>,
+        origins: Vec<Url>,
     ) -> Result<Answer, FetchError> {
         if url.scheme() == "ftp" {
-            return self.ftp.fetch(request, &url, hosts).await;
+            return self.ftp.fetch(request, &url, origins).await;
         }
-        match self.http.fetch(request, url, hosts).await? {
+        match self.http.fetch(request, url, origins).await? {
             Found::Answer(answer) => Ok(*answer),
-            Found::Ftp(url, hosts) => self.ftp.fetch(request, &url, hosts).await,
+            Found::Ftp(url, origins) => self.ftp.fetch(request, &url, origins).await,
         }
     }
 
@@ -159,6 +198,7 @@ impl fmt::Debug for FetchRequest {
         f.debug_struct("FetchRequest")
             .field("host", &link::host_of(&self.url))
             .field("path", &self.url.path())
+            .field("headers", &self.headers)
             .field("asked", &self.asked)
             .field("known", &self.known)
             .finish()

@@ -24,6 +24,9 @@ pub(crate) fn of_request(host: &str, error: reqwest::Error) -> FetchError {
         return FetchError::NameNotFound { host, source: error.into() };
     }
     if let Some(tls) = find::<rustls::Error>(&error) {
+        if is_damage(tls) {
+            return FetchError::Damaged { host, received_bytes: 0, source: Some(error.into()) };
+        }
         let (why, untrusted) = tls_why(tls);
         return FetchError::Tls { host, why, untrusted, source: Some(error.into()) };
     }
@@ -47,7 +50,36 @@ pub(crate) fn of_request(host: &str, error: reqwest::Error) -> FetchError {
 
 /// The body ended early, or makes no sense from here on: what came before is good.
 pub(crate) fn of_http_body(host: &str, received_bytes: u64, error: reqwest::Error) -> FetchError {
+    if find::<rustls::Error>(&error).is_some_and(is_damage) {
+        let (host, source) = (host.to_owned(), Some(error.without_url().into()));
+        return FetchError::Damaged { host, received_bytes, source };
+    }
     interrupted(host, received_bytes, error.without_url())
+}
+
+/// Whether either end of a TLS connection found that something else came than the other one sent.
+fn is_damage(error: &rustls::Error) -> bool {
+    use rustls::AlertDescription as Alert;
+    match error {
+        rustls::Error::DecryptError
+        | rustls::Error::InvalidMessage(_)
+        | rustls::Error::InappropriateMessage { .. }
+        | rustls::Error::InappropriateHandshakeMessage { .. }
+        | rustls::Error::PeerMisbehaved(_)
+        | rustls::Error::PeerSentOversizedRecord => true,
+        rustls::Error::AlertReceived(alert) => matches!(
+            alert,
+            Alert::BadRecordMac
+                | Alert::DecryptError
+                | Alert::DecodeError
+                | Alert::UnexpectedMessage
+                | Alert::RecordOverflow
+                | Alert::IllegalParameter
+        ),
+        // The signature over the handshake is wrong: the certificate may be right.
+        rustls::Error::InvalidCertificate(CertificateError::BadSignature) => true,
+        _ => false,
+    }
 }
 
 /// The same, for a transfer that the server did not call complete.

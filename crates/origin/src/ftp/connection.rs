@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use suppaftp::tokio::{AsyncFtpStream, AsyncNoTlsStream, TransferStream};
@@ -11,11 +10,12 @@ use suppaftp::types::{FileType, FtpError, FtpResult, Response};
 use suppaftp::{Mode, Status};
 use tokio::net::TcpStream;
 use tracing::debug;
-use url::{Host, Url};
+use url::Url;
 
 use super::pool::Server;
-use crate::error::{Cause, FetchError};
-use crate::guard::{self, NameError, OptionalGuard, Refused};
+use crate::connect::connect;
+use crate::error::FetchError;
+use crate::guard::{OptionalGuard, Refused};
 
 pub(super) type Transfer = TransferStream<AsyncNoTlsStream>;
 
@@ -129,58 +129,6 @@ impl Connection {
         step(host, wait, self.ftp.resume_transfer(start)).await?;
         step(host, wait, self.ftp.retr_as_stream(path)).await
     }
-}
-
-/// Tries the addresses one after the other, each for its share of the time.
-async fn connect(
-    host: &str,
-    url: &Url,
-    guard: &OptionalGuard,
-    timeout: Duration,
-) -> Result<TcpStream, FetchError> {
-    let refused = |source| FetchError::AddressRefused { host: host.into(), source };
-    guard::check_literal(guard, url).map_err(refused)?;
-    let port = url.port_or_known_default().unwrap_or(21);
-    let addresses = match url.host() {
-        Some(Host::Ipv4(address)) => vec![SocketAddr::from((address, port))],
-        Some(Host::Ipv6(address)) => vec![SocketAddr::from((address, port))],
-        Some(Host::Domain(name)) => match resolve(guard, name, port, timeout).await {
-            Ok(addresses) => addresses,
-            Err(error) => {
-                return Err(match error.downcast::<Refused>() {
-                    Ok(source) => refused(*source),
-                    Err(source) => FetchError::NameNotFound { host: host.into(), source },
-                });
-            }
-        },
-        None => Vec::new(),
-    };
-    let share = timeout / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
-    let mut last = None;
-    for address in addresses {
-        match tokio::time::timeout(share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => last = Some(error),
-            Err(_) => last = Some(io::ErrorKind::TimedOut.into()),
-        }
-    }
-    let Some(error) = last else {
-        let source = NameError(None).into();
-        return Err(FetchError::NameNotFound { host: host.into(), source });
-    };
-    let why = crate::trouble::connect_why(error.kind());
-    Err(FetchError::Connect { host: host.into(), why, source: Some(error.into()) })
-}
-
-/// The system's resolver has its own idea of patience.
-async fn resolve(
-    guard: &OptionalGuard,
-    name: &str,
-    port: u16,
-    timeout: Duration,
-) -> Result<Vec<SocketAddr>, Cause> {
-    let late = |_| NameError(Some(io::ErrorKind::TimedOut.into()));
-    tokio::time::timeout(timeout, guard::resolve(guard, name, port)).await.map_err(late)?
 }
 
 /// One command and its reply, in time.

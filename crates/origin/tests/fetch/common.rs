@@ -45,7 +45,7 @@ pub fn range(start: u64, end: u64) -> Asked {
 }
 
 pub fn request(url: &str, asked: Asked, known: Option<Identity>) -> FetchRequest {
-    FetchRequest { url: Url::parse(url).unwrap(), asked, known }
+    FetchRequest { url: Url::parse(url).unwrap(), asked, headers: Vec::new(), known }
 }
 
 /// Reads the body to its end, or to where it breaks.

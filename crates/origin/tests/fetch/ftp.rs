@@ -137,7 +137,8 @@ async fn any_range_of_a_file_arrives() {
     assert_eq!(answer.accepted.identity.length, Some(BYTES));
     assert!(answer.accepted.identity.validator.last_modified_unix_s.is_some());
     assert_eq!(answer.suggested_name.as_deref(), Some("file.bin"));
-    assert_eq!(answer.hosts, [format!("127.0.0.1:{}", server.port)]);
+    let roots: Vec<_> = answer.origins.iter().map(ToString::to_string).collect();
+    assert_eq!(roots, [format!("ftp://127.0.0.1:{}/", server.port)]);
 }
 
 #[tokio::test]
@@ -322,7 +323,7 @@ async fn a_redirect_from_http_to_ftp_is_followed() {
     let link = http.url("/link").replace("http://", "http://me:secret@");
     let answer = origins.fetch(&request(&link, range(1000, 2000), None)).await.unwrap();
     assert_eq!(answer.final_url.as_str(), server.url("/file.bin"));
-    assert_eq!(answer.hosts.len(), 2);
+    assert_eq!(answer.origins.len(), 2);
     drop(answer);
     let next = request(&link, range(3000, 4000), None);
     assert_eq!(outcome(&origins, &next, 7).await, "3000..4000");

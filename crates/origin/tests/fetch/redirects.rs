@@ -25,7 +25,7 @@ async fn why(url: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_chain_is_followed_to_its_end_and_all_its_hosts_are_known() {
+async fn a_chain_is_followed_to_its_end_and_all_its_origins_are_known() {
     let last = elsewhere(file());
     let first = FaultServer::start(Behaviour {
         paths: paths([
@@ -37,7 +37,9 @@ async fn a_chain_is_followed_to_its_end_and_all_its_hosts_are_known() {
     });
     let mut answer = origins().fetch(&request(&first.url("/a/start"), ALL, None)).await.unwrap();
     assert_eq!(answer.final_url.as_str(), last.url("/real.iso"));
-    assert_eq!(answer.hosts, [first.addr().to_string(), last.addr().to_string()]);
+    let roots: Vec<_> = answer.origins.iter().map(ToString::to_string).collect();
+    let root = |server: &FaultServer| format!("http://{}/", server.addr());
+    assert_eq!(roots, [root(&first), root(&last)]);
     assert_eq!(answer.suggested_name.as_deref(), Some("real.iso"));
     assert_eq!(read(&mut answer).await.0.len() as u64, BYTES);
     assert_eq!(last.requests()[0].range(), Some("bytes=0-"));
@@ -112,6 +114,47 @@ async fn a_login_stays_on_its_host() {
 }
 
 #[tokio::test]
+async fn header_fields_go_to_the_links_own_server_alone() {
+    let other = elsewhere(file());
+    let server = FaultServer::start(Behaviour {
+        paths: paths([
+            ("/same", Reply::to("/file.bin")),
+            ("/other", Reply::to(other.url("/file.bin"))),
+        ]),
+        ..file()
+    });
+    for path in ["/same", "/other"] {
+        let mut request = request(&server.url(path), ALL, None);
+        request.headers = vec![manyhands_origin::check_header("Cookie: pass=letmein").unwrap()];
+        assert!(!format!("{request:?}").contains("letmein"), "a secret stays out of logs");
+        assert_eq!(outcome(&origins(), &request, 7).await, "0..100000", "{path}");
+    }
+    let cookies = |server: &FaultServer| {
+        let all = server.requests();
+        all.iter().map(|r| r.header("cookie").map(str::to_owned)).collect::<Vec<_>>()
+    };
+    assert_eq!(cookies(&server), vec![Some("pass=letmein".to_owned()); 3]);
+    assert_eq!(cookies(&other), [None]);
+}
+
+#[tokio::test]
+async fn a_redirect_leads_to_servers_that_were_agreed_to_and_says_which_was_not() {
+    let other = elsewhere(file());
+    let to_other = Reply::to(other.url("/file.bin?secret=1"));
+    let server = FaultServer::start(Behaviour { paths: paths([("/link", to_other)]), ..file() });
+    let root = |server: &FaultServer| format!("http://{}/", server.addr()).parse().unwrap();
+    let link = request(&server.url("/link"), ALL, None);
+    let within = origins().within(&[root(&server)]);
+    match within.fetch(&link).await.unwrap_err() {
+        FetchError::NotConsented { to, .. } => assert_eq!(to, root(&other)),
+        error => panic!("{error}"),
+    }
+    assert_eq!(other.requests().len(), 0);
+    let within = within.within(&[root(&server), root(&other)]);
+    assert_eq!(outcome(&within, &link, 7).await, "0..100000");
+}
+
+#[tokio::test]
 async fn later_requests_go_where_the_first_one_was_led() {
     let last = elsewhere(file());
     let to_last = Reply::to(last.url("/real.iso"));
@@ -120,7 +163,7 @@ async fn later_requests_go_where_the_first_one_was_led() {
     for n in 0..4 {
         let part = request(&url, range(n * 10, n * 10 + 10), known());
         let answer = origins.fetch(&part).await.unwrap();
-        assert_eq!(answer.hosts.len(), 2);
+        assert_eq!(answer.origins.len(), 2);
     }
     assert_eq!((first.requests().len(), last.requests().len()), (1, 4));
 }
