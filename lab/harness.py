@@ -263,6 +263,36 @@ class Program:
         """From the start to the end."""
         return self.ended - self.began
 
+    def process_folders(self):
+        """Of the program itself, which stands behind those that started it."""
+        profile = f"{self.lab.dir}/{self.host}/profile".encode()
+        for folder in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError), open(f"/proc/{folder}/cmdline", "rb") as cmdline:
+                argv = cmdline.read().split(b"\0")
+                if profile in argv and argv[0].endswith(b"manyhands-cli"):
+                    yield f"/proc/{folder}"
+
+    def cpu_seconds(self):
+        """What the program has used of the processors so far; 0 once it is gone."""
+        ticks = 0
+        for folder in self.process_folders():
+            with contextlib.suppress(OSError), open(folder + "/stat") as stat:
+                ticks += sum(map(int, stat.read().rsplit(")", 1)[1].split()[11:13]))
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def memory(self):
+        """All that the program can write to, as it is now."""
+        held = bytearray()
+        for folder in self.process_folders():
+            with open(folder + "/maps") as maps, open(folder + "/mem", "rb") as memory:
+                for where, flags in (line.split()[:2] for line in maps):
+                    start, end = (int(part, 16) for part in where.split("-"))
+                    if flags.startswith("rw"):
+                        with contextlib.suppress(OSError, ValueError):
+                            memory.seek(start)
+                            held += memory.read(end - start)
+        return bytes(held)
+
     def kill(self):
         """SIGKILL; returns when the program is dead."""
         with contextlib.suppress(ProcessLookupError):
