@@ -1,7 +1,6 @@
 //! What the page can ask. Each command hands on to the engine and says nothing of its own.
 
 use std::path::Path;
-use std::time::Duration;
 
 use manyhands_engine::view::{FailureView, LendingChange, Query, View, Welcome};
 use manyhands_engine::{AskFor, DownloadId, Engine, Failure, FailureCode, NewDownload};
@@ -72,8 +71,7 @@ pub async fn watch(
 /// Asks others for help with a download; nothing waits for their answers.
 #[tauri::command]
 pub async fn ask(engine: State<'_, Engine>, id: DownloadId, ask: AskFor) -> Answer<()> {
-    let AskFor { who, wait_s } = ask;
-    Ok(engine.ask_for_help(id, who, Duration::from_secs(wait_s)).await?)
+    Ok(engine.ask_for_help(id, &ask).await?)
 }
 
 /// Answers a help request. Whether that was possible: it still waited for an answer and, for a yes, there was room for one more

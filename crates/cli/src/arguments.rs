@@ -68,13 +68,23 @@ pub struct Get {
     /// Connections to the server at most; as many are opened as pay. Default: 8
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=i64::from(MAX_CONNECTIONS)))]
     pub connections: Option<u8>,
-    /// Whom to ask for help: none, friends, everyone, or device ids with commas between. Everyone hears only of what is
-    /// plain http or ftp without a query; naming peers is your word that they may fetch the link
+    /// Whom to ask for help: none, friends, everyone, or device ids with commas between. Naming peers is your word that they
+    /// may fetch what nothing vouches for
     #[arg(long, value_name = "WHO", default_value = "none")]
     pub ask: Ask,
     /// How long peers that appear are asked, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "10")]
     pub ask_wait: u64,
+    /// How others may help. relay: they carry your own encrypted connection and can neither read nor change it (https);
+    /// fetch: they get the link and fetch it themselves; auto: relay for https, otherwise fetch where no secret is in the link
+    #[arg(long, value_enum, default_value = "auto")]
+    pub mode: Mode,
+    /// Let strangers, too, fetch what nothing vouches for: plain http or ftp without --sha256
+    #[arg(long)]
+    pub unverified: bool,
+    /// A header for the link's own server, such as a login's cookie; may be given several times
+    #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
+    pub headers: Vec<String>,
     /// Tell progress and results on standard output, a JSON object a line
     #[arg(long)]
     pub json: bool,
@@ -91,6 +101,13 @@ pub struct Lend {
     /// Tell what happens on standard output, a JSON object a line
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Mode {
+    Auto,
+    Relay,
+    Fetch,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use manyhands_engine::view::{HelpState, RowState};
 use manyhands_engine::{
-    Ask, AskFor, Engine, Followed, NetworkConfig, NewDownload, check_url, follow,
+    Ask, AskFor, Engine, Followed, ModeWish, NetworkConfig, NewDownload, check_header, check_url,
+    follow,
 };
 use tokio::sync::mpsc;
 
-use crate::arguments::{Get, Global};
+use crate::arguments::{Get, Global, Mode};
 use crate::instance::{Instance, data_dir, ended_by_signal, network};
 use crate::output::{Line, Output};
 use crate::{DONE, FAILED, USAGE};
@@ -132,6 +133,9 @@ fn prepare(global: &Global, get: &Get) -> Result<(PathBuf, Vec<NewDownload>), St
     for url in &get.urls {
         check_url(url).map_err(|failure| format!("{url}: {failure} {}", failure.code.hint()))?;
     }
+    for header in &get.headers {
+        check_header(header).map_err(|failure| failure.to_string())?;
+    }
     let data_dir = data_dir(global)?;
     let dir = get.dir.clone().unwrap_or_default();
     let dir = std::path::absolute(if dir.as_os_str().is_empty() { ".".into() } else { dir })
@@ -142,7 +146,17 @@ fn prepare(global: &Global, get: &Get) -> Result<(PathBuf, Vec<NewDownload>), St
         out: get.out.clone(),
         sha256: get.sha256.map(|digest| digest.to_string()),
         connections: get.connections,
-        ask: (get.ask != Ask::None).then(|| AskFor { who: get.ask.clone(), wait_s: get.ask_wait }),
+        headers: get.headers.clone(),
+        ask: (get.ask != Ask::None).then(|| AskFor {
+            who: get.ask.clone(),
+            wait_s: get.ask_wait,
+            mode: Some(match get.mode {
+                Mode::Auto => ModeWish::Auto,
+                Mode::Relay => ModeWish::Relay,
+                Mode::Fetch => ModeWish::Fetch,
+            }),
+            unverified: Some(get.unverified),
+        }),
         known_as: None,
     });
     Ok((data_dir, wanted.collect()))

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use manyhands_core::{
-    Core, CoreError, DEFAULT_CONNECTIONS, DownloadId, DownloadSpec, Failure, FailureCode, HelpId,
-    MAX_CONNECTIONS, PeerId,
+    Ask, AskTerms, Core, CoreError, DEFAULT_CONNECTIONS, DownloadId, DownloadSpec, Failure,
+    FailureCode, HeaderField, HelpId, MAX_CONNECTIONS, ModeWish, PeerId,
 };
 use manyhands_origin::{Options, Origins};
 use manyhands_store::{Locked, Opened, ProfileLock, Store};
@@ -16,7 +16,6 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 use ts_rs::TS;
 
-use crate::ask::Ask;
 use crate::control;
 use crate::network::{Network, NetworkConfig};
 use crate::present::Presenter;
@@ -108,6 +107,9 @@ pub struct NewDownload {
     pub sha256: Option<String>,
     /// To the server at most, 1 to 16; 8 when not given.
     pub connections: Option<u8>,
+    /// Header fields for the link's own server, each as `Name: value`; they may be secrets, such as a login's cookie.
+    #[ts(optional, as = "Option<Vec<String>>")]
+    pub headers: Vec<String>,
     /// Whom to ask for help, and for how many seconds peers that appear are asked; nobody when not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
@@ -127,6 +129,14 @@ pub struct AskFor {
     pub who: Ask,
     #[ts(type = "number")]
     pub wait_s: u64,
+    /// How they may help; `auto` when not given.
+    #[serde(default)]
+    #[ts(optional, type = "'auto' | 'relay' | 'fetch'")]
+    pub mode: Option<ModeWish>,
+    /// Let strangers, too, fetch what nothing vouches for: plain http or ftp without a known digest. Not, when not given.
+    #[serde(default)]
+    #[ts(optional)]
+    pub unverified: Option<bool>,
 }
 
 /// A running engine. Cheap to clone; when the last clone is gone, everything is stopped and stored.
@@ -231,23 +241,22 @@ impl Engine {
         }
         let spec = Box::new(self.spec(new)?);
         let id = self.ask(|answer| Command::Add { spec, answer }).await?;
-        if let Some(AskFor { who, wait_s }) = &new.ask {
-            self.ask_for_help(id, who.clone(), Duration::from_secs(*wait_s)).await?;
+        if let Some(ask) = &new.ask {
+            self.ask_for_help(id, ask).await?;
         }
         Ok(id)
     }
 
-    /// Asks peers for help with a download: those who are there, and those who appear within `wait`.
+    /// Asks peers for help with a download: those who are there, and those who appear within the time.
     ///
     /// # Errors
     /// The engine has ended.
-    pub async fn ask_for_help(
-        &self,
-        id: DownloadId,
-        ask: Ask,
-        wait: Duration,
-    ) -> Result<(), Failure> {
-        self.ask(|answer| Command::Ask { id, ask, wait, answer }).await
+    pub async fn ask_for_help(&self, id: DownloadId, ask: &AskFor) -> Result<(), Failure> {
+        let wait = Duration::from_secs(ask.wait_s);
+        let mode = ask.mode.unwrap_or_default();
+        let unverified = ask.unverified.unwrap_or_default();
+        let terms = AskTerms { ask: ask.who.clone(), mode, unverified };
+        self.ask(|answer| Command::Ask { id, terms, wait, answer }).await
     }
 
     /// This device as others see it; `None` without a network.
@@ -435,10 +444,27 @@ impl Engine {
         let sha256 = sha256.map(str::parse).transpose();
         let sha256 = sha256
             .map_err(|error| Failure::new(FailureCode::BadDigest, format!("This is {error}.")))?;
+        let headers =
+            new.headers.iter().map(|field| check_header(field)).collect::<Result<_, _>>()?;
         let max_connections =
             new.connections.unwrap_or(DEFAULT_CONNECTIONS).clamp(1, MAX_CONNECTIONS);
-        Ok(DownloadSpec { url, dir, out: out.map(str::to_owned), sha256, max_connections })
+        let out = out.map(str::to_owned);
+        Ok(DownloadSpec { url, dir, out, sha256, headers, max_connections })
     }
+}
+
+/// Reads `Name: value`, as browsers and curl write a header.
+///
+/// # Errors
+/// It cannot be sent, or must not be.
+pub fn check_header(text: &str) -> Result<HeaderField, Failure> {
+    manyhands_origin::check_header(text).map_err(|why| {
+        let mut text = why.to_string();
+        if let Some(first) = text.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        Failure::new(FailureCode::BadHeader, format!("{text}."))
+    })
 }
 
 fn refused(error: CoreError) -> Failure {

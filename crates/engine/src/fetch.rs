@@ -9,12 +9,12 @@ use manyhands_core::{
     Rejection, SourceId, accept,
 };
 use manyhands_origin::{FetchError, FetchRequest, Origins, Retry};
-use manyhands_peer::{CallError, ContentBody};
+use manyhands_peer::{CallError, ContentBody, Relay};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::network::session::{self, Session};
+use crate::network::session::{self, Session, Way};
 use crate::shell::Facts;
 use crate::writer::{Part, Writer};
 
@@ -99,12 +99,13 @@ pub enum Via {
 struct Answer {
     accepted: Accepted,
     suggested_name: Option<String>,
-    final_url: Url,
+    origins: Vec<Url>,
     body: Body,
 }
 
 enum Body {
     Origin(manyhands_origin::Body),
+    Relay(manyhands_origin::Body),
     Helper(ContentBody),
 }
 
@@ -112,6 +113,7 @@ impl Body {
     async fn next(&mut self) -> Result<Option<Bytes>, LeaseEnd> {
         match self {
             Self::Origin(body) => body.next().await.map_err(|error| trouble(&error)),
+            Self::Relay(body) => body.next().await.map_err(|error| relay_trouble(&error)),
             Self::Helper(body) => body.next().await.map_err(|error| helper_trouble(&error)),
         }
     }
@@ -146,14 +148,17 @@ impl Fetch {
     async fn fetch(&mut self, dropped_bytes: &mut u64) -> LeaseEnd {
         let asked = match &self.via {
             Via::Origin(origins) => ask_origin(origins, &self.request).await,
-            Via::Helper(session) => ask_helper(session, &self.request).await,
+            Via::Helper(session) => match &session.way {
+                Way::Fetch => ask_helper(session, &self.request).await,
+                Way::Relay { relay, origins } => ask_through(relay, origins, &self.request).await,
+            },
         };
-        let Answer { accepted, suggested_name, final_url, mut body } = match asked {
+        let Answer { accepted, suggested_name, origins, mut body } = match asked {
             Ok(answer) => answer,
             Err(end) => return end,
         };
         let accepted_end = accepted.end;
-        let answered = Input::Answered { lease: self.lease, accepted, suggested_name, final_url };
+        let answered = Input::Answered { lease: self.lease, accepted, suggested_name, origins };
         self.facts.send(answered).await;
         let part = match &mut self.part {
             PartWhen::Now(part) => Arc::clone(part),
@@ -202,7 +207,7 @@ async fn ask_origin(origins: &Origins, request: &FetchRequest) -> Result<Answer,
     Ok(Answer {
         accepted: answer.accepted,
         suggested_name: answer.suggested_name,
-        final_url: answer.final_url,
+        origins: answer.origins,
         body: Body::Origin(answer.body),
     })
 }
@@ -224,12 +229,52 @@ async fn ask_helper(session: &Session, request: &FetchRequest) -> Result<Answer,
             LeaseEnd::Trouble { trouble, failure }
         })?;
     let body = Body::Helper(content.body);
-    Ok(Answer { accepted, suggested_name: None, final_url: request.url.clone(), body })
+    Ok(Answer { accepted, suggested_name: None, origins: Vec::new(), body })
+}
+
+/// The origin is asked, over connections that a helper carries: what comes is authenticated by the origin's TLS.
+async fn ask_through(
+    relay: &Relay,
+    origins: &Origins,
+    request: &FetchRequest,
+) -> Result<Answer, LeaseEnd> {
+    let answer = origins.fetch(request).await.map_err(|error| match relay.take_refusal() {
+        // The helper said why there was no connection.
+        Some(refusal) if error.is_of_the_connection() => helper_trouble(&refusal),
+        _ => relay_trouble(&error),
+    })?;
+    Ok(Answer {
+        accepted: answer.accepted,
+        suggested_name: None,
+        origins: Vec::new(),
+        body: Body::Relay(answer.body),
+    })
+}
+
+/// What went wrong behind a relay. A connection that somebody has meddled with, and a certificate that is not the origin's, are
+/// the relay's doing: over this device's own line the origin was met before.
+fn relay_trouble(error: &FetchError) -> LeaseEnd {
+    let tampered = match error {
+        FetchError::NotConsented { to, .. } => {
+            return LeaseEnd::Elsewhere { to: Some(to.clone()) };
+        }
+        FetchError::Damaged { .. } | FetchError::Tls { untrusted: true, .. } => true,
+        _ => false,
+    };
+    match trouble(error) {
+        LeaseEnd::Trouble { failure, .. } if tampered => {
+            LeaseEnd::Trouble { trouble: FetchTrouble::Tampered, failure }
+        }
+        end => end,
+    }
 }
 
 fn helper_trouble(error: &CallError) -> LeaseEnd {
     let text = session::with_cause(error);
     tracing::debug!(error = text, "a helper failed");
+    if session::leads_elsewhere(error) {
+        return LeaseEnd::Elsewhere { to: None };
+    }
     let failure = Failure::new(FailureCode::Interrupted, format!("A helper: {text}."));
     LeaseEnd::Trouble { trouble: session::trouble(error), failure }
 }

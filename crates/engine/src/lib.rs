@@ -9,7 +9,6 @@
 //!                                 └────── records, piece maps ──▶ saver thread ──▶ store
 //! ```
 
-mod ask;
 mod control;
 mod engine;
 mod fetch;
@@ -22,13 +21,14 @@ mod shell;
 pub mod view;
 mod writer;
 
-pub use ask::{Ask, AskError};
 pub use control::{ControlError, Remote};
-pub use engine::{AskFor, Config, Device, Engine, NewDownload, OpenError, default_data_dir};
+pub use engine::{
+    AskFor, Config, Device, Engine, NewDownload, OpenError, check_header, default_data_dir,
+};
 pub use follow::{Followed, follow};
 pub use manyhands_core::{
-    AcceptRule, DEFAULT_CONNECTIONS, DownloadId, Failure, FailureCode, HelpId, HelpMode, Hours,
-    MAX_CONNECTIONS, PeerId, Sha256Digest,
+    AcceptRule, Ask, AskError, DEFAULT_CONNECTIONS, DownloadId, Failure, FailureCode, HelpId,
+    HelpMode, Hours, MAX_CONNECTIONS, ModeWish, PeerId, Sha256Digest,
 };
 pub use network::NetworkConfig;
 

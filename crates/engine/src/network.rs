@@ -6,13 +6,17 @@ pub mod guard;
 pub mod lending;
 pub mod session;
 pub mod together;
+pub mod tunnels;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use manyhands_core::{DeskBounds, DeskInput, DownloadId, HelpDesk, HelpEnd, HelpId, Meter, PeerId};
+use manyhands_core::{
+    AskTerms, AskedPeer, DeskBounds, DeskInput, DownloadId, HelpDesk, HelpEnd, HelpId, Meter,
+    PeerId,
+};
 use manyhands_peer::wire::{DeviceName, Hello};
 use manyhands_peer::{
     ClientWaits, DeviceIdentity, Discovered, Discovery, DiscoveryOptions, Incoming, InterfaceRule,
@@ -23,7 +27,6 @@ use manyhands_store::{Friend, Settings, Store};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
-use crate::ask::Ask;
 use crate::engine::computer_name;
 use crate::network::guard::LiveGuard;
 use crate::network::lending::{HelperContent, Waiting};
@@ -60,7 +63,7 @@ pub struct Online {
 /// Whom a download asks.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    pub ask: Ask,
+    pub terms: AskTerms,
     /// How long peers that appear are asked, from the moment on when the download runs.
     pub wait: Duration,
     /// When that is over (monotonic time); `None` while the download waits in the queue.
@@ -223,6 +226,14 @@ impl Network {
             ids.insert(peer);
         });
         Some(friend)
+    }
+
+    /// A peer that is there, as far as it matters for asking it.
+    #[must_use]
+    pub fn asked_peer(&self, peer: PeerId) -> Option<AskedPeer> {
+        let hello = &self.online.get(&peer)?.hello;
+        let (friend, lending, relays) = (self.is_friend(peer), hello.lending, hello.relays());
+        Some(AskedPeer { peer, friend, lending, relays })
     }
 
     /// What people call this peer.

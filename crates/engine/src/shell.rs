@@ -7,9 +7,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use manyhands_core::{
-    ByteRange, Core, CoreError, DownloadId, DownloadSpec, DownloadState, Effect, Failure,
-    FailureCode, Found, HelpEnd, HelpId, HelpOffer, Input, LeaseEnd, LeaseId, Now, PeerId, RunId,
-    SourceId,
+    AskTerms, ByteRange, Core, CoreError, DownloadId, DownloadSpec, DownloadState, Effect, Failure,
+    FailureCode, Found, HelpEnd, HelpId, HelpOffer, Input, LeaseEnd, LeaseId, LinkFacts, Now,
+    PeerId, RunId, SourceId,
 };
 use manyhands_origin::{FetchRequest, Origins};
 use manyhands_peer::PresenceNews;
@@ -17,9 +17,8 @@ use manyhands_store::{Op, Settings};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::ask::Ask;
 use crate::fetch::{Bound, Fetch, PartWhen, Via};
-use crate::network::session::{Asking, Session};
+use crate::network::session::{Asking, Requester, Session};
 use crate::network::{Network, NetworkFact, Online, Policy};
 use crate::part::{self, Created, Reopened, disk_failure};
 use crate::present::Presenter;
@@ -92,7 +91,7 @@ pub enum Command {
     ResumeAll { answer: oneshot::Sender<()> },
     View { query: Query, answer: oneshot::Sender<View> },
     Row { id: DownloadId, answer: oneshot::Sender<Option<DownloadRow>> },
-    Ask { id: DownloadId, ask: Ask, wait: Duration, answer: oneshot::Sender<()> },
+    Ask { id: DownloadId, terms: AskTerms, wait: Duration, answer: oneshot::Sender<()> },
     Peers { answer: oneshot::Sender<Vec<PeerRow>> },
     Requests { answer: oneshot::Sender<Vec<RequestRow>> },
     Helping { answer: oneshot::Sender<Vec<HelpingRow>> },
@@ -211,7 +210,8 @@ impl Shell {
                 return network.end_session(key, HelpEnd::Cancelled, 0, 0);
             }
             // Whoever was named by the user and helps is a friend from then on.
-            let named = network.policies.get(&key.0).is_some_and(|policy| policy.ask.names(key.1));
+            let named =
+                network.policies.get(&key.0).is_some_and(|policy| policy.terms.ask.names(key.1));
             if named && let Some(friend) = network.befriend(key.1, now.unix_ms) {
                 self.saver.apply(vec![Op::PutFriend(friend)], None);
             }
@@ -269,9 +269,9 @@ impl Shell {
             Command::Row { id, answer } => {
                 let _ = answer.send(self.presenter.row(&self.core, id, now));
             }
-            Command::Ask { id, ask, wait, answer } => {
+            Command::Ask { id, terms, wait, answer } => {
                 if let Some(network) = &mut self.network {
-                    network.policies.insert(id, Policy { ask, wait, until: None });
+                    network.policies.insert(id, Policy { terms, wait, until: None });
                 }
                 self.begin_asking(now);
                 let _ = answer.send(());
@@ -352,15 +352,12 @@ impl Shell {
                 continue;
             }
             let Some(record) = self.core.record(id) else { continue };
-            let wanted = network.online.iter().filter(|(peer, online)| {
-                policy.ask.may_ask(
-                    **peer,
-                    network.is_friend(**peer),
-                    online.hello.lending,
-                    &record.spec.url,
-                )
+            let link = LinkFacts::of(&record.spec);
+            let wanted = network.online.keys().filter_map(|peer| {
+                let mode = policy.terms.mode_for(link, network.asked_peer(*peer)?)?;
+                Some((*peer, network.name_of(*peer), mode))
             });
-            let peers: Vec<_> = wanted.map(|(peer, _)| (*peer, network.name_of(*peer))).collect();
+            let peers: Vec<_> = wanted.collect();
             if !peers.is_empty() {
                 // One in the queue is asked for when it runs; one that is over needs nobody.
                 let _ = self.core.ask_help(id, peers, now);
@@ -444,8 +441,19 @@ impl Shell {
                 }
                 self.writer.close(download, part.filter(|_| discard));
             }
-            Effect::Fetch { download, lease, source, helper, url, asked, range, known, hold } => {
-                let request = FetchRequest { url, asked, known };
+            Effect::Fetch {
+                download,
+                lease,
+                source,
+                helper,
+                url,
+                headers,
+                asked,
+                range,
+                known,
+                hold,
+            } => {
+                let request = FetchRequest { url, asked, headers, known };
                 self.fetch(download, lease, source, request, range, hold, helper);
             }
             Effect::Proceed { lease } => {
@@ -553,7 +561,8 @@ impl Shell {
         };
         let to_friend = network.is_friend(peer);
         let remote = online.remote.clone();
-        let asking = Asking::start(remote, network.name.clone(), download, what, to_friend, facts);
+        let requester = Requester { name: network.name.clone(), origins: self.origins.clone() };
+        let asking = Asking::start(remote, requester, download, what, to_friend, facts);
         network.asking.insert((download, peer), asking);
     }
 

@@ -10,7 +10,7 @@ use manyhands_core::{
     PeerId, Rejection, Standing,
 };
 use manyhands_origin::{
-    AddressGuard, FetchError, FetchRequest, Options, Origins, ProxyMode, RedirectError, Retry,
+    AddressGuard, FetchError, FetchRequest, Options, Origins, ProxyMode, Retry,
 };
 use manyhands_peer::wire::HelpRequest;
 use manyhands_peer::{ContentSource, FetchFailure, FetchOrder, Fetched, Incoming};
@@ -191,6 +191,7 @@ impl ContentSource for HelperContent {
             let request = FetchRequest {
                 url: order.url,
                 asked: Asked::Range(order.range),
+                headers: Vec::new(),
                 known: Some(order.known),
             };
             let answer = origins.fetch(&request).await.map_err(|error| failure(&error))?;
@@ -210,7 +211,7 @@ impl ContentSource for HelperContent {
 }
 
 /// What the requester is told of a failed fetch.
-fn failure(error: &FetchError) -> FetchFailure {
+pub fn failure(error: &FetchError) -> FetchFailure {
     let milliseconds = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     let retry_after_ms = match error.retry() {
         Retry::After(wait) | Retry::FewerConnections { after: Some(wait) } => {
@@ -234,7 +235,7 @@ fn failure(error: &FetchError) -> FetchFailure {
             FetchFailure::Changed
         }
         FetchError::AddressRefused { .. } => FetchFailure::AddressRefused,
-        FetchError::Redirect { why: RedirectError::NotConsented, .. } => FetchFailure::NotConsented,
+        FetchError::NotConsented { .. } => FetchFailure::NotConsented,
         FetchError::WebPage { .. }
         | FetchError::Rejected { .. }
         | FetchError::BadAnswer { .. }
@@ -243,6 +244,7 @@ fn failure(error: &FetchError) -> FetchFailure {
         | FetchError::Connect { .. }
         | FetchError::Tls { .. }
         | FetchError::Interrupted { .. }
+        | FetchError::Damaged { .. }
         | FetchError::Stalled { .. } => FetchFailure::Unreachable,
     }
 }

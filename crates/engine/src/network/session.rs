@@ -1,14 +1,19 @@
 //! The requester's side: a request on its way, and the session that it becomes.
 
+use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use manyhands_core::{DownloadId, FetchTrouble, HelpAnswer, HelpEnd, HelpId, HelpOffer, Input};
-use manyhands_peer::wire::{
-    DeviceName, FileName, HelpRequest, HelpState, List, Mode, OriginName, Problem, ProblemCode,
+use manyhands_core::{
+    DownloadId, FetchTrouble, HelpAnswer, HelpEnd, HelpId, HelpMode, HelpOffer, Input,
 };
-use manyhands_peer::{CallError, RemotePeer};
+use manyhands_origin::Origins;
+use manyhands_peer::wire::{
+    DeviceName, FileName, HelpRequest, HelpState, List, OriginName, Problem, ProblemCode,
+};
+use manyhands_peer::{CallError, Relay, RemotePeer, wire_mode};
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::shell::Facts;
 
@@ -26,8 +31,27 @@ const BUSY_PAUSE: Duration = Duration::from_secs(3);
 pub struct Session {
     pub remote: RemotePeer,
     pub id: HelpId,
+    pub way: Way,
     /// Ends the polling.
     stop: CancellationToken,
+}
+
+/// How a session brings bytes.
+#[derive(Debug)]
+pub enum Way {
+    /// The helper is asked for ranges.
+    Fetch,
+    /// The origins are asked, over connections that the helper carries. The relay lives as long as the session.
+    Relay { relay: Relay, origins: Origins },
+}
+
+/// What this device is in a request.
+#[derive(Debug)]
+pub struct Requester {
+    /// Its name for itself.
+    pub name: DeviceName,
+    /// Its own way to servers.
+    pub origins: Origins,
 }
 
 /// A request on its way.
@@ -40,10 +64,10 @@ pub struct Asking {
 }
 
 impl Asking {
-    /// Sends the request and waits for its answer; both come back as facts. `name` is this device's.
+    /// Sends the request and waits for its answer; both come back as facts.
     pub fn start(
         remote: RemotePeer,
-        name: DeviceName,
+        requester: Requester,
         download: DownloadId,
         what: HelpOffer,
         to_friend: bool,
@@ -55,16 +79,19 @@ impl Asking {
             let peer = remote.id();
             let fact = tokio::select! {
                 () = stop.cancelled() => return,
-                agreed = ask(&remote, name, &what, to_friend, &id) => agreed,
+                agreed = ask(&remote, requester, &what, to_friend, &id) => agreed,
             };
             match fact {
-                Ok((id, answer @ HelpAnswer::Accept { .. })) => {
-                    let session = Arc::new(Session { remote, id, stop: CancellationToken::new() });
+                Ok((id, answer, Some(way))) => {
+                    let stop = CancellationToken::new();
+                    let session = Arc::new(Session { remote, id, way, stop });
                     let input = Input::HelpAnswered { download, peer, answer };
                     facts.send_with_session(download, peer, Arc::clone(&session), input).await;
                     session.watch(download, facts).await;
                 }
-                Ok((_, answer)) => facts.send(Input::HelpAnswered { download, peer, answer }).await,
+                Ok((_, answer, None)) => {
+                    facts.send(Input::HelpAnswered { download, peer, answer }).await
+                }
                 Err(error) => {
                     tracing::info!(helper = %peer.short(), error = %with_cause(&error), "a peer could not be asked");
                     facts.send(Input::HelperLost { download, peer }).await;
@@ -88,34 +115,53 @@ impl Asking {
 
 async fn ask(
     remote: &RemotePeer,
-    name: DeviceName,
+    Requester { name, origins: servers }: Requester,
     what: &HelpOffer,
     to_friend: bool,
     known_id: &OnceLock<HelpId>,
-) -> Result<(HelpId, HelpAnswer), CallError> {
-    let mut origins = Vec::new();
-    for url in [&what.url, &what.final_url] {
-        let origin =
-            OriginName::of(url).map_err(|_| CallError::Nonsense("the link has no origin"))?;
-        if !origins.contains(&origin) {
-            origins.push(origin);
-        }
-    }
+) -> Result<(HelpId, HelpAnswer, Option<Way>), CallError> {
+    let origins: Result<Vec<_>, _> = what.origins.iter().map(OriginName::of).collect();
+    let origins = origins.map_err(|_| CallError::Nonsense("the link has no origin"))?;
     let request = HelpRequest {
         name,
-        mode: Mode::Fetch,
-        origins: List::new(origins).map_err(|_| CallError::Nonsense("too many origins"))?,
+        mode: wire_mode(what.mode),
+        origins: List::new(origins.clone()).map_err(|_| CallError::Nonsense("too many origins"))?,
         size_bytes: what.identity.length,
-        budget_bytes: what.identity.length.unwrap_or(u64::MAX >> 11),
+        budget_bytes: what.budget_bytes,
         file_name: to_friend.then(|| FileName::neutralised(&what.file_name)),
     };
     let id = remote.ask(&request).await?;
     let _ = known_id.set(id);
     let answer = remote.decision(id).await?;
-    if matches!(answer, HelpAnswer::Accept { .. }) {
-        remote.give_source(id, &what.url, &what.identity).await?;
+    if !matches!(answer, HelpAnswer::Accept { .. }) {
+        return Ok((id, answer, None));
     }
-    Ok((id, answer))
+    let way = match what.mode {
+        HelpMode::Fetch => {
+            remote.give_source(id, &what.url, &what.identity).await?;
+            Way::Fetch
+        }
+        HelpMode::Relay => relay(remote, id, origins, &what.origins, servers).await?,
+    };
+    Ok((id, answer, Some(way)))
+}
+
+/// A client of its own whose connections the helper carries.
+async fn relay(
+    remote: &RemotePeer,
+    id: HelpId,
+    origins: Vec<OriginName>,
+    roots: &[Url],
+    servers: Origins,
+) -> Result<Way, CallError> {
+    let lost = |text: String| CallError::Lost(io::Error::other(text));
+    let relay = Relay::start(remote.clone(), id, origins).await.map_err(CallError::Lost)?;
+    let (proxy, roots) = (relay.proxy_url().clone(), roots.to_vec());
+    // Reading the system's certificates takes a moment.
+    let made = tokio::task::spawn_blocking(move || servers.through(&proxy, &roots)).await;
+    let origins =
+        made.map_err(|error| lost(error.to_string()))?.map_err(|failure| lost(failure.message))?;
+    Ok(Way::Relay { relay, origins })
 }
 
 impl Session {
@@ -170,6 +216,11 @@ impl Session {
             }
         }
     }
+}
+
+/// Whether the helper was led to an origin that it has not agreed to.
+pub fn leads_elsewhere(error: &CallError) -> bool {
+    matches!(error, CallError::Problem(problem) if problem.code() == Some(ProblemCode::NotConsented))
 }
 
 /// What a failed call means for the helper as a source.

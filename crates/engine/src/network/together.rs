@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use manyhands_core::{
-    AskState, Core, DownloadId, HelpAsk, HelpId, HelpMode, LentSession, Meter, Now, PeerId,
-    Standing,
+    Ask, AskState, AskTerms, Core, DownloadId, HelpAsk, HelpId, HelpMode, LentSession, LinkFacts,
+    Meter, Now, PeerId, Standing,
 };
 use manyhands_peer::help_mode;
 use manyhands_peer::wire::OriginName;
 use url::Url;
 
-use crate::ask::Ask;
 use crate::network::Network;
 use crate::present::help_state;
 use crate::view::{Candidate, HelpingRow, PeerRow, RequestRow, Together};
@@ -98,25 +97,30 @@ impl Network {
     #[must_use]
     pub fn candidates(&self, core: &Core, download: DownloadId, now: Now) -> Vec<Candidate> {
         let Some(record) = core.record(download) else { return Vec::new() };
-        let url = &record.spec.url;
+        let link = LinkFacts::of(&record.spec);
+        let everyone = AskTerms { ask: Ask::Everyone, ..AskTerms::default() };
         let states: BTreeMap<_, _> =
             core.help(download).into_iter().map(|(peer, _, state)| (peer, state)).collect();
-        let candidate = |(id, row): (PeerId, PeerRow)| Candidate {
-            proposed: Ask::Everyone.may_ask(id, row.friend, row.lending, url),
-            mode: HelpMode::Fetch,
-            state: states.get(&id).map(help_state),
-            peer: row.peer,
-            name: row.name,
-            friend: row.friend,
-            lending: row.lending,
+        let candidate = |(id, row): (PeerId, PeerRow)| {
+            let peer = self.asked_peer(id)?;
+            // Naming it is the user's word, whether it lends or not.
+            let named = AskTerms { ask: Ask::Peers(vec![id]), ..AskTerms::default() };
+            Some(Candidate {
+                proposed: everyone.mode_for(link, peer).is_some(),
+                mode: named.mode_for(link, peer)?,
+                state: states.get(&id).map(help_state),
+                peer: row.peer,
+                name: row.name,
+                friend: row.friend,
+                lending: row.lending,
+            })
         };
         self.peers(core, now.monotonic)
             .into_iter()
             .filter(|row| row.online)
             .filter_map(|row| Some((row.peer.parse::<PeerId>().ok()?, row)))
             .filter(|(id, _)| core.may_ask_help(download, *id, now))
-            .filter(|(id, _)| Ask::Peers(vec![*id]).may_ask(*id, false, true, url))
-            .map(candidate)
+            .filter_map(candidate)
             .take(MAX_CANDIDATES)
             .collect()
     }
@@ -181,8 +185,9 @@ fn brings(core: &Core, now: Duration) -> BTreeMap<PeerId, Brings> {
             if !matches!(state, AskState::Accepted { .. }) {
                 continue;
             }
-            let source = record.sources.iter().find(|source| source.peer == Some(peer));
-            let rate = source.map_or(0.0, |source| core.throughput(record.id, source.id, now).0);
+            let sources = record.sources.iter().filter(|source| source.peer == Some(peer));
+            let rate: f64 =
+                sources.map(|source| core.throughput(record.id, source.id, now).0).sum();
             let brings = brings.entry(peer).or_default();
             brings.downloads += 1;
             brings.bytes_per_s += rate as u64;
