@@ -13,6 +13,7 @@
 //! ```
 
 mod answer;
+mod authority;
 mod behaviour;
 mod connection;
 mod content;
@@ -20,6 +21,7 @@ mod rate;
 mod request;
 mod server;
 
+pub use authority::{Authority, Fault};
 pub use behaviour::{Behaviour, Framing, Ranges, Reply};
 pub use content::{content, fill};
 pub use request::Request;
