@@ -5,8 +5,14 @@
 //! never comes back. Both types are sans-IO: facts in with the time since some fixed instant,
 //! orders out.
 
+mod attention;
 mod desk;
+mod desk_io;
+mod hosts;
+mod ledger;
 mod terms;
+#[cfg(test)]
+mod terms_tests;
 #[cfg(test)]
 mod tests;
 mod wanted;
@@ -15,8 +21,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use desk::{DeskBounds, DeskEffect, DeskInput, HelpAsk, HelpDesk, LentSession, Standing};
-pub use terms::{Hours, HoursError};
+pub use desk::HelpDesk;
+pub use desk_io::{DeskBounds, DeskEffect, DeskInput, HelpAsk, LentSession, Standing};
+pub use hosts::{HostList, HostListError};
+pub use ledger::{Ledger, LentDay, LocalTime};
+pub use terms::{Hours, HoursError, LendRule, LendTerms};
 pub use wanted::{AskState, HelpWanted, WantedBounds, WantedEffect, WantedInput};
 
 /// The name of one help request, as on the wire: given by the helper, at random.

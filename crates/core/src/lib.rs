@@ -29,8 +29,9 @@ pub use failure::{Failure, FailureCode};
 pub use geometry::{Geometry, PieceIndex};
 pub use help::{
     AcceptRule, AskState, DeskBounds, DeskEffect, DeskInput, HelpAnswer, HelpAsk, HelpDecline,
-    HelpDesk, HelpEnd, HelpId, HelpMode, HelpWanted, Hours, HoursError, LentSession, Standing,
-    WantedBounds, WantedEffect, WantedInput,
+    HelpDesk, HelpEnd, HelpId, HelpMode, HelpWanted, HostList, HostListError, Hours, HoursError,
+    Ledger, LendRule, LendTerms, LentDay, LentSession, LocalTime, Standing, WantedBounds,
+    WantedEffect, WantedInput,
 };
 pub use identity::{Contradiction, EntityTag, Identity, Validator};
 pub use ids::{DownloadId, LeaseId, PeerId, PeerIdError, SourceId};

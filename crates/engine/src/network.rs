@@ -12,23 +12,24 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use manyhands_core::{DeskBounds, DeskInput, DownloadId, HelpDesk, HelpEnd, HelpId, Meter, PeerId};
+use manyhands_core::{DeskBounds, DownloadId, HelpDesk, HelpEnd, HelpId, LocalTime, Meter, PeerId};
 use manyhands_peer::wire::{DeviceName, Hello};
 use manyhands_peer::{
     ClientWaits, DeviceIdentity, Discovered, Discovery, DiscoveryOptions, Incoming, InterfaceRule,
     PeerClient, PeerServer, Presence, PresenceNews, PresenceWaits, RemotePeer, ServerOptions,
     ServerWaits,
 };
-use manyhands_store::{Friend, Settings, Store};
+use manyhands_store::{BlockedPeer, Friend, Op, Settings, Store};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::ask::Ask;
 use crate::engine::computer_name;
 use crate::network::guard::LiveGuard;
-use crate::network::lending::{HelperContent, Waiting};
+use crate::network::lending::{HelperContent, LentStored, Waiting, limit};
 use crate::network::session::{Asking, Session};
-use crate::view::Lending;
+use crate::profile::{Known, stranger};
+use crate::view::{Lending, LendingChange};
 
 /// How long a shutdown waits until helpers have heard that it is over.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -46,8 +47,8 @@ pub struct NetworkConfig {
     pub listen: Option<SocketAddr>,
     /// Neither announce nor look for others by multicast.
     pub no_mdns: bool,
-    /// Whether and how to help others; `None`: as it is set in the profile.
-    pub lending: Option<Lending>,
+    /// How this run helps others otherwise than it is set in the profile.
+    pub lending: LendingChange,
 }
 
 /// A peer that has proved its key and greeted.
@@ -74,6 +75,7 @@ pub struct Network {
     pub name: DeviceName,
     pub online: BTreeMap<PeerId, Online>,
     pub friends: BTreeMap<PeerId, Friend>,
+    pub blocked: BTreeMap<PeerId, BlockedPeer>,
     pub policies: BTreeMap<DownloadId, Policy>,
     pub asking: BTreeMap<(DownloadId, PeerId), Asking>,
     pub sessions: BTreeMap<(DownloadId, PeerId), Arc<Session>>,
@@ -83,6 +85,7 @@ pub struct Network {
     /// The throughput of each session in which this device helps.
     lent: BTreeMap<HelpId, Meter>,
     pub waiting: BTreeMap<HelpId, Waiting>,
+    stored: LentStored,
     pub server: PeerServer,
     incoming: mpsc::Receiver<Incoming>,
     news: mpsc::Receiver<PresenceNews>,
@@ -112,19 +115,14 @@ impl Network {
         config: &NetworkConfig,
         store: &Store,
         settings: &Settings,
+        clock: LocalTime,
     ) -> Result<Self, String> {
         let identity = identity(store)?;
-        let friends = store.friends().map_err(|error| error.to_string())?;
-        let friends: BTreeMap<_, _> =
-            friends.into_iter().map(|friend| (friend.id, friend)).collect();
+        let known = Known::load(store).map_err(|error| error.to_string())?;
+        let Known { friends, blocked, ledger } = known;
         let name = config.name.clone().or_else(|| settings.device_name.clone());
         let name = DeviceName::neutralised(&name.unwrap_or_else(computer_name));
-        let lending = config.lending.unwrap_or(Lending {
-            on: settings.lending,
-            accept: settings.lend_accept,
-            allow_private_origins: settings.lend_private_origins,
-            ..Lending::default()
-        });
+        let lending = Lending::of(settings).with(config.lending);
         let (hello_sender, hello) = watch::channel(Hello::new(name.clone(), lending.on));
         let guard = Arc::new(LiveGuard::new(lending.allow_private_origins));
         let content = HelperContent::new(Arc::clone(&guard) as _)?;
@@ -153,13 +151,18 @@ impl Network {
             };
             Discovery::start(options, hints.clone())
         });
-        let mut desk = HelpDesk::new(DeskBounds::default());
-        desk.handle(DeskInput::LendingSwitched { on: lending.on }, Duration::ZERO);
+        server.set_blocked(&blocked.keys().copied().collect());
+        server.set_rate(limit(lending.bytes_per_s));
+        let mut desk = HelpDesk::new(DeskBounds::default()).with_ledger(ledger);
+        for input in lending::opening(lending, &friends, settings, clock) {
+            desk.handle(input, Duration::ZERO);
+        }
         Ok(Self {
             id: identity.id(),
             name,
             online: BTreeMap::new(),
             friends,
+            blocked,
             policies: BTreeMap::new(),
             asking: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -168,6 +171,7 @@ impl Network {
             guard,
             lent: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            stored: LentStored::default(),
             server,
             incoming,
             news,
@@ -190,7 +194,8 @@ impl Network {
     }
 
     /// Says goodbye.
-    pub async fn shut_down(&mut self) {
+    pub async fn shut_down(&mut self, now: Duration) {
+        self.stop_lending(now);
         self.farewells.close();
         if tokio::time::timeout(FAREWELL, self.farewells.wait()).await.is_err() {
             tracing::info!("not every helper heard that it is over");
@@ -206,23 +211,50 @@ impl Network {
         self.friends.contains_key(&peer)
     }
 
+    #[must_use]
+    pub fn is_blocked(&self, peer: PeerId) -> bool {
+        self.blocked.contains_key(&peer)
+    }
+
     /// Remembers a friend; returns what to store.
-    pub fn befriend(&mut self, peer: PeerId, unix_ms: u64) -> Option<Friend> {
-        if self.is_friend(peer) {
+    pub fn befriend(&mut self, peer: PeerId) -> Option<Friend> {
+        if self.is_friend(peer) || self.is_blocked(peer) {
             return None;
         }
-        let online = self.online.get(&peer);
-        let friend = Friend {
-            id: peer,
-            name: online.map(|online| online.hello.name.as_str().to_owned()).unwrap_or_default(),
-            added_unix_ms: unix_ms,
-            last_addresses: online.map(|online| online.remote.addresses()).unwrap_or_default(),
-        };
-        self.friends.insert(peer, friend.clone());
-        self.friend_ids.send_modify(|ids| {
-            ids.insert(peer);
-        });
+        let friend = self.new_friend(peer);
+        self.learn(&[Op::PutFriend(friend.clone())]);
         Some(friend)
+    }
+
+    /// A device as a friend would be stored, with what is known of it now.
+    #[must_use]
+    pub fn new_friend(&self, peer: PeerId) -> Friend {
+        let online = self.online.get(&peer);
+        // Asking for help is enough to have a name here; nobody but friends needs to be found.
+        let waiting = self.waiting.values().find(|waiting| waiting.from == peer);
+        let name = online.map(|online| online.hello.name.as_str());
+        let name = name.or_else(|| waiting.map(|waiting| waiting.request.name.as_str()));
+        Friend {
+            last_addresses: online.map(|online| online.remote.addresses()).unwrap_or_default(),
+            ..stranger(peer, name.unwrap_or_default().to_owned())
+        }
+    }
+
+    /// Takes in what is being stored about others.
+    pub fn learn(&mut self, ops: &[Op]) {
+        let mut known = Known {
+            friends: std::mem::take(&mut self.friends),
+            blocked: std::mem::take(&mut self.blocked),
+            ..Known::default()
+        };
+        known.learn(ops);
+        (self.friends, self.blocked) = (known.friends, known.blocked);
+        let friends: BTreeSet<_> = self.friends.keys().copied().collect();
+        self.friend_ids.send_if_modified(|ids| {
+            let changed = *ids != friends;
+            *ids = friends;
+            changed
+        });
     }
 
     /// What people call this peer.
@@ -230,7 +262,8 @@ impl Network {
     pub fn name_of(&self, peer: PeerId) -> String {
         let online = self.online.get(&peer).map(|online| online.hello.name.as_str());
         let friend = self.friends.get(&peer).map(|friend| friend.name.as_str());
-        match online.or(friend).filter(|name| !name.is_empty()) {
+        let blocked = self.blocked.get(&peer).map(|blocked| blocked.name.as_str());
+        match online.or(friend).or(blocked).filter(|name| !name.is_empty()) {
             Some(name) => name.to_owned(),
             None => peer.short(),
         }
