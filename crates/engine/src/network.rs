@@ -5,6 +5,8 @@
 pub mod guard;
 pub mod lending;
 pub mod session;
+#[cfg(test)]
+mod tests;
 pub mod together;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +51,9 @@ pub struct NetworkConfig {
     pub no_mdns: bool,
     /// How this run helps others otherwise than it is set in the profile.
     pub lending: LendingChange,
+    /// Help with what the test's own server has, too, which is on this machine.
+    #[cfg(test)]
+    pub loopback_origins: bool,
 }
 
 /// A peer that has proved its key and greeted.
@@ -124,7 +129,13 @@ impl Network {
         let name = DeviceName::neutralised(&name.unwrap_or_else(computer_name));
         let lending = Lending::of(settings).with(config.lending);
         let (hello_sender, hello) = watch::channel(Hello::new(name.clone(), lending.on));
-        let guard = Arc::new(LiveGuard::new(lending.allow_private_origins));
+        #[allow(unused_mut, reason = "tests change it")]
+        let mut guard = LiveGuard::new(lending.allow_private_origins);
+        #[cfg(test)]
+        {
+            guard.loopback = config.loopback_origins;
+        }
+        let guard = Arc::new(guard);
         let content = HelperContent::new(Arc::clone(&guard) as _)?;
         let options = ServerOptions { listen: config.listen, hello, waits: ServerWaits::default() };
         let (server, incoming) = PeerServer::start(&identity, Arc::new(content), options)
