@@ -1,6 +1,6 @@
 //! What the user orders from outside of the window: by the menu of the tray icon or the buttons of a notification.
 
-use manyhands_engine::view::LendingChange;
+use manyhands_engine::view::{Decision, LendingChange};
 use manyhands_engine::{Engine, Failure, HelpId};
 use tauri::{AppHandle, Manager};
 
@@ -47,10 +47,15 @@ async fn carry_out(app: &AppHandle, engine: &Engine, choice: Choice) -> Result<(
 /// # Errors
 /// The engine has ended.
 pub async fn decide(engine: &Engine, id: &str, accept: bool) -> Result<(), Failure> {
-    if !engine.decide(id, accept).await? {
+    if !engine.decide(id, answer(accept)).await? {
         tracing::info!(id, "this request is over, or there is no room for one more session");
     }
     Ok(())
+}
+
+/// The answers that a button of a menu or of a notification can give.
+pub fn answer(accept: bool) -> Decision {
+    if accept { Decision::Help } else { Decision::NotNow }
 }
 
 /// Ends the session that a view calls so. Whether there was one.

@@ -78,7 +78,7 @@ pub async fn ask(engine: State<'_, Engine>, id: DownloadId, ask: AskFor) -> Answ
 /// session.
 #[tauri::command]
 pub async fn decide(engine: State<'_, Engine>, id: String, accept: bool) -> Answer<bool> {
-    Ok(engine.decide(&id, accept).await?)
+    Ok(engine.decide(&id, choices::answer(accept)).await?)
 }
 
 /// Ends a session in which this device helps. Whether there was one.

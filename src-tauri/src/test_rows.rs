@@ -17,6 +17,7 @@ pub fn request_row(id: &str, name: &str) -> RequestRow {
         size_bytes: Some(3_900_000_000),
         budget_bytes: 500_000_000,
         expires_in_s: 60,
+        offer_block: false,
     }
 }
 

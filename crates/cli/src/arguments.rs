@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use manyhands_engine::{Ask, MAX_CONNECTIONS, Sha256Digest};
+use manyhands_engine::view::RuleTerms;
+use manyhands_engine::{Ask, Hours, MAX_CONNECTIONS, Sha256Digest};
+
+use crate::amounts::{parse_bytes, parse_rate};
 
 /// Manyhands without a window: downloads files, alone or together with friends on the same network.
 #[derive(Debug, Parser)]
@@ -46,9 +49,15 @@ pub enum Command {
     /// The help requests that wait for an answer
     Requests(Requests),
     /// Agree to a help request
-    Accept(Decision),
+    Accept(Accepting),
     /// Decline a help request
     Decline(Decision),
+    /// On what terms others are helped, and who always is; shown, or changed
+    Rules(Rules),
+    /// Never hear of a device again; whatever runs with it ends
+    Block(Device),
+    /// Let a blocked device come in again, as a stranger
+    Unblock(Device),
 }
 
 #[derive(Debug, Args)]
@@ -98,6 +107,8 @@ pub struct Lend {
     /// Also fetch from private network addresses (10.x, 192.168.x, fd00:: …)
     #[arg(long)]
     pub allow_private_origins: bool,
+    #[command(flatten)]
+    pub terms: TermsGiven,
     /// Tell what happens on standard output, a JSON object a line
     #[arg(long)]
     pub json: bool,
@@ -139,4 +150,77 @@ pub struct Decision {
     /// The request's id, or enough of its beginning
     #[arg(value_name = "ID")]
     pub id: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Accepting {
+    #[command(flatten)]
+    pub request: Decision,
+    /// And from now on without being asked, within these terms and those for all
+    #[arg(long)]
+    pub always: bool,
+    #[command(flatten)]
+    pub terms: TermsGiven,
+}
+
+/// How much, how fast and when; what is not given stays as it is, or is without a bound of its own.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct TermsGiven {
+    /// How much from midnight to midnight, such as 10GB or 500MiB; 0: no bound
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    pub budget: Option<u64>,
+    /// How fast at most, such as 20MB/s, 2MiB/s or 50mbit; 0: no limit
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    pub limit: Option<u64>,
+    /// When, such as 22-08 or 22:30-8:15; 0-24: always
+    #[arg(long, value_name = "FROM-TO")]
+    pub hours: Option<Hours>,
+}
+
+impl TermsGiven {
+    pub fn is_given(self) -> bool {
+        self.budget.is_some() || self.limit.is_some() || self.hours.is_some()
+    }
+
+    /// The terms of one peer: what is not given is as it is for all.
+    pub fn rule(self) -> RuleTerms {
+        RuleTerms {
+            daily_bytes: self.budget.unwrap_or(0),
+            bytes_per_s: self.limit.unwrap_or(0),
+            hours: self.hours,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct Rules {
+    #[command(subcommand)]
+    pub change: Option<RuleChange>,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RuleChange {
+    /// Always help this device, without asking; it is a friend from then on
+    Always {
+        #[command(flatten)]
+        device: Device,
+        #[command(flatten)]
+        terms: TermsGiven,
+    },
+    /// Be asked about this friend's requests again
+    Remove(Device),
+    /// Never help with what is on this host, or beneath it
+    Never { host: String },
+    /// Help with what is on this host again
+    LendFor { host: String },
+}
+
+#[derive(Debug, Args)]
+pub struct Device {
+    /// The device's id; of a known one, 8 letters or more of its beginning are enough
+    #[arg(value_name = "DEVICE")]
+    pub device: String,
 }

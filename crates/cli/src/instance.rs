@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use manyhands_engine::view::Lending;
+use manyhands_engine::view::LendingChange;
 use manyhands_engine::{Config, Engine, NetworkConfig, OpenError, Remote, default_data_dir};
 
 use crate::arguments::Global;
@@ -46,7 +46,7 @@ pub fn network(global: &Global) -> NetworkConfig {
         listen: global.listen,
         no_mdns: global.no_mdns,
         // Helping others is what `lend` is for.
-        lending: Some(Lending::default()),
+        lending: LendingChange { on: Some(false), ..LendingChange::default() },
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use manyhands_engine::view::{HelpingRow, Lending, RequestRow};
+use manyhands_engine::view::{HelpingRow, LendingChange, RequestRow};
 use manyhands_engine::{AcceptRule, Config, Engine, NetworkConfig};
 use serde_json::{Value, json};
 
@@ -19,18 +19,8 @@ pub async fn run(global: &Global, lend: &Lend) -> u8 {
             return USAGE;
         }
     };
-    let accept = match lend.accept {
-        Accept::Ask => AcceptRule::Ask,
-        Accept::Friends => AcceptRule::Friends,
-        Accept::All => AcceptRule::All,
-    };
-    let lending = Lending {
-        on: true,
-        accept,
-        allow_private_origins: lend.allow_private_origins,
-        ..Lending::default()
-    };
-    let network = Some(NetworkConfig { lending: Some(lending), ..network(global) });
+    let network = NetworkConfig { lending: change(lend), ..network(global) };
+    let network = Some(network);
     let engine = match Engine::open(Config { data_dir, network, or_alone: false }).await {
         Ok(engine) => engine,
         Err(error) => {
@@ -65,6 +55,22 @@ pub async fn run(global: &Global, lend: &Lend) -> u8 {
     };
     engine.shutdown().await;
     code
+}
+
+/// How this run differs from what the profile says.
+fn change(lend: &Lend) -> LendingChange {
+    LendingChange {
+        on: Some(true),
+        accept: Some(match lend.accept {
+            Accept::Ask => AcceptRule::Ask,
+            Accept::Friends => AcceptRule::Friends,
+            Accept::All => AcceptRule::All,
+        }),
+        allow_private_origins: Some(lend.allow_private_origins),
+        daily_bytes: lend.terms.budget,
+        bytes_per_s: lend.terms.limit,
+        hours: lend.terms.hours,
+    }
 }
 
 /// What was told already.

@@ -1,15 +1,18 @@
 //! `manyhands-cli`: the engine without a window, for servers, scripts and tests.
 
+mod amounts;
 mod arguments;
 mod get;
 mod instance;
 mod lend;
 mod output;
 mod peers;
+mod rules;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use manyhands_engine::view;
 
 use crate::arguments::{Arguments, Command};
 
@@ -43,8 +46,13 @@ fn main() -> ExitCode {
             Command::Lend(lend) => lend::run(&arguments.global, &lend).await,
             Command::Friends(friends) => peers::friends(&arguments.global, &friends).await,
             Command::Requests(requests) => peers::requests(&arguments.global, &requests).await,
-            Command::Accept(decision) => peers::decide(&arguments.global, &decision, true).await,
-            Command::Decline(decision) => peers::decide(&arguments.global, &decision, false).await,
+            Command::Accept(accepting) => peers::accept(&arguments.global, &accepting).await,
+            Command::Decline(decision) => {
+                peers::decide(&arguments.global, &decision, view::Decision::NotNow).await
+            }
+            Command::Rules(rules) => rules::run(&arguments.global, &rules).await,
+            Command::Block(device) => rules::block(&arguments.global, &device).await,
+            Command::Unblock(device) => rules::unblock(&arguments.global, &device).await,
         }
     });
     code.into()

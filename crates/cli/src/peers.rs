@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use manyhands_engine::Remote;
+use manyhands_engine::view::Decision as Answer;
 
-use crate::arguments::{Decision, Friends, Global, Requests};
+use crate::arguments::{Accepting, Decision, Friends, Global, Requests};
 use crate::instance::{Instance, data_dir, network};
 use crate::lend::with_event;
 use crate::output::size;
@@ -75,19 +76,31 @@ pub async fn requests(global: &Global, requests: &Requests) -> u8 {
     }
 }
 
-pub async fn decide(global: &Global, decision: &Decision, accept: bool) -> u8 {
+pub async fn accept(global: &Global, accepting: &Accepting) -> u8 {
+    if accepting.terms.is_given() && !accepting.always {
+        return complain("--budget, --limit and --hours go with --always", USAGE);
+    }
+    let terms = accepting.terms.rule();
+    let answer = if accepting.always { Answer::HelpAlways { terms } } else { Answer::Help };
+    decide(global, &accepting.request, answer).await
+}
+
+pub async fn decide(global: &Global, decision: &Decision, answer: Answer) -> u8 {
     let remote = match data_dir(global) {
         Ok(data_dir) => Remote::of(&data_dir),
         Err(problem) => return complain(&problem, USAGE),
     };
-    match remote.decide(&decision.id, accept).await {
+    match remote.decide(&decision.id, answer).await {
         Ok(true) => DONE,
-        Ok(false) => complain("there is no such request, or more than one", FAILED),
+        Ok(false) => complain(
+            "there is no such request, or more than one, or no room for one more session",
+            FAILED,
+        ),
         Err(error) => complain(&format!("nobody lends on this profile: {error}"), FAILED),
     }
 }
 
-fn complain(problem: &str, code: u8) -> u8 {
+pub fn complain(problem: &str, code: u8) -> u8 {
     eprintln!("manyhands-cli: {problem}");
     code
 }

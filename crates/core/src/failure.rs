@@ -68,6 +68,11 @@ failure_codes! {
     Removed = "removed", "Add the link again if you still want the file.";
     /// The list of downloads cannot be written.
     Profile = "profile", "Make room on the disk of your profile, or see to its rights, then start the download again.";
+    /// Given as a host that is never lent for.
+    NoHost = "no-host", "Write names such as example.org, or addresses, without https:// and without what follows the name.";
+    /// Rules, blocked devices, hosts.
+    TooMany = "too-many", "Take off some that you no longer need.";
+    Blocked = "blocked", "Unblock the device first.";
     Internal = "internal", "This is a mistake in Manyhands. Please report it; what has arrived is kept.";
 }
 

@@ -6,9 +6,15 @@
 //! orders out.
 
 mod ask;
+mod attention;
 mod desk;
+mod desk_io;
 mod gain;
+mod hosts;
+mod ledger;
 mod terms;
+#[cfg(test)]
+mod terms_tests;
 #[cfg(test)]
 mod tests;
 mod wanted;
@@ -18,9 +24,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use ask::{Ask, AskError, AskTerms, AskedPeer, LinkFacts, ModeWish, is_relayable};
-pub use desk::{DeskBounds, DeskEffect, DeskInput, HelpAsk, HelpDesk, LentSession, Standing};
+pub use desk::HelpDesk;
+pub use desk_io::{DeskBounds, DeskEffect, DeskInput, HelpAsk, LentSession, Standing};
 pub(crate) use gain::{Gain, GainOrder, Seen};
-pub use terms::{Hours, HoursError};
+pub use hosts::{HostList, HostListError};
+pub use ledger::{Ledger, LentDay, LocalTime};
+pub use terms::{Hours, HoursError, LendRule, LendTerms};
 pub use wanted::{AskState, HelpWanted, WantedBounds, WantedEffect, WantedInput};
 
 /// The name of one help request, as on the wire: given by the helper, at random.

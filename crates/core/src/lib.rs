@@ -29,9 +29,9 @@ pub use failure::{Failure, FailureCode};
 pub use geometry::{Geometry, PieceIndex};
 pub use help::{
     AcceptRule, Ask, AskError, AskState, AskTerms, AskedPeer, DeskBounds, DeskEffect, DeskInput,
-    HelpAnswer, HelpAsk, HelpDecline, HelpDesk, HelpEnd, HelpId, HelpMode, HelpWanted, Hours,
-    HoursError, LentSession, LinkFacts, ModeWish, Standing, WantedBounds, WantedEffect,
-    WantedInput, is_relayable,
+    HelpAnswer, HelpAsk, HelpDecline, HelpDesk, HelpEnd, HelpId, HelpMode, HelpWanted, HostList,
+    HostListError, Hours, HoursError, Ledger, LendRule, LendTerms, LentDay, LentSession, LinkFacts,
+    LocalTime, ModeWish, Standing, WantedBounds, WantedEffect, WantedInput, is_relayable,
 };
 pub use identity::{Contradiction, EntityTag, Identity, Validator};
 pub use ids::{DownloadId, LeaseId, PeerId, PeerIdError, SourceId};

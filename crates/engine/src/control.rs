@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use manyhands_core::Failure;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -17,7 +18,8 @@ use tokio::sync::{mpsc, watch};
 
 use crate::engine::{NewDownload, OpenError, WeakEngine};
 use crate::follow::{Followed, follow};
-use crate::view::{PeerRow, RequestRow};
+use crate::profile::Change;
+use crate::view::{Decision, PeerRow, RequestRow, Terms};
 
 /// A request with many links is some kilobytes.
 const MAX_REQUEST_BYTES: u64 = 4 << 20;
@@ -36,7 +38,11 @@ enum Request {
     /// The help requests that wait for the user.
     Requests,
     /// The user's answer to one.
-    Decide { id: String, accept: bool },
+    Decide { id: String, decision: Decision },
+    /// On what terms it helps.
+    Terms,
+    /// A decision about others, or about hosts.
+    Change { change: Change },
     /// A second start: show the window.
     Raise,
 }
@@ -136,9 +142,11 @@ async fn serve(
             answer(&mut write, &engine.peers().await.unwrap_or_default()).await
         }
         Request::Requests => answer(&mut write, &engine.requests().await.unwrap_or_default()).await,
-        Request::Decide { id, accept } => {
-            answer(&mut write, &engine.decide(&id, accept).await.unwrap_or(false)).await
+        Request::Decide { id, decision } => {
+            answer(&mut write, &engine.decide(&id, decision).await.unwrap_or(false)).await
         }
+        Request::Terms => answer(&mut write, &engine.terms().await).await,
+        Request::Change { change } => answer(&mut write, &engine.change(change).await).await,
         Request::Raise => {
             raised.send_modify(|times| *times += 1);
             answer(&mut write, &(raised.receiver_count() > 0)).await
@@ -232,8 +240,24 @@ impl Remote {
     ///
     /// # Errors
     /// It is not there.
-    pub async fn decide(&self, id: &str, accept: bool) -> Result<bool, ControlError> {
-        self.ask_once(&Request::Decide { id: id.to_owned(), accept }).await
+    pub async fn decide(&self, id: &str, decision: Decision) -> Result<bool, ControlError> {
+        self.ask_once(&Request::Decide { id: id.to_owned(), decision }).await
+    }
+
+    /// On what terms it helps, and whom.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub async fn terms(&self) -> Result<Result<Terms, Failure>, ControlError> {
+        self.ask_once(&Request::Terms).await
+    }
+
+    /// Has it carry out a decision; whether anything is otherwise than before.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub async fn change(&self, change: Change) -> Result<Result<bool, Failure>, ControlError> {
+        self.ask_once(&Request::Change { change }).await
     }
 
     async fn ask_once<T: DeserializeOwned>(&self, request: &Request) -> Result<T, ControlError> {

@@ -19,10 +19,12 @@ use ts_rs::TS;
 use crate::control;
 use crate::network::{Network, NetworkConfig};
 use crate::present::Presenter;
+use crate::profile::{Change, Known};
 use crate::saver::Saver;
 use crate::shell::{Clock, Command, Facts, Shell};
 use crate::view::{
-    DownloadRow, HelpingRow, LendingChange, PeerRow, Query, RequestRow, View, Welcome,
+    Decision, DownloadRow, HelpingRow, LendingChange, PeerRow, Query, RequestRow, RuleTerms, Terms,
+    View, Welcome,
 };
 use crate::writer::Writer;
 
@@ -173,7 +175,7 @@ impl Engine {
         let start = |error: std::io::Error| OpenError::Start(error.to_string());
         let (mut network, mut network_failure) = (None, None);
         if let Some(wanted) = &config.network {
-            match Network::start(wanted, &store, &settings).await {
+            match Network::start(wanted, &store, &settings, Clock::local()).await {
                 Ok(started) => network = Some(started),
                 Err(why) if config.or_alone => {
                     tracing::warn!(why, "others cannot be met");
@@ -182,6 +184,10 @@ impl Engine {
                 Err(why) => return Err(OpenError::Network(why)),
             }
         }
+        let alone = match &network {
+            Some(_) => Known::default(),
+            None => Known::load(&store).map_err(|error| cannot(error.to_string()))?,
+        };
         let device = network.as_ref().map(|network| Device {
             id: network.id,
             name: network.name.as_str().to_owned(),
@@ -202,6 +208,7 @@ impl Engine {
             running: BTreeMap::new(),
             presenter: Presenter::default(),
             network,
+            alone,
             settings: settings.clone(),
             asked_at: Duration::ZERO,
             clock: Clock::start(),
@@ -290,13 +297,78 @@ impl Engine {
     }
 
     /// Answers a help request; `id` may be the beginning of its id. Whether that was possible: the request was open, and, for a
-    /// yes, there was room for one more session.
+    /// yes, there was room for one more session. A rule that [`Decision::HelpAlways`] made stays where there was no room.
     ///
     /// # Errors
     /// The engine has ended.
-    pub async fn decide(&self, id: &str, accept: bool) -> Result<bool, Failure> {
+    pub async fn decide(&self, id: &str, decision: Decision) -> Result<bool, Failure> {
         let id = id.to_owned();
-        self.ask(|answer| Command::Decide { id, accept, answer }).await
+        self.ask(|answer| Command::Decide { id, decision, answer }).await
+    }
+
+    /// Always helps this peer, without a question, on these terms and never beyond those for all; it is a friend from then on.
+    /// Remembered, as all of the following.
+    ///
+    /// # Errors
+    /// It is blocked, there are too many rules, or the engine has ended.
+    pub async fn set_rule(&self, peer: PeerId, terms: RuleTerms) -> Result<(), Failure> {
+        self.change(Change::SetRule { peer, terms }).await.map(drop)
+    }
+
+    /// Asks about this peer's requests again; what runs by the rule ends. Whether there was a rule.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub async fn remove_rule(&self, peer: PeerId) -> Result<bool, Failure> {
+        self.change(Change::RemoveRule { peer }).await
+    }
+
+    /// Nothing is heard of this device any more, and everything with it ends at once. It is no friend from then on.
+    ///
+    /// # Errors
+    /// Too many are blocked, or the engine has ended.
+    pub async fn block(&self, peer: PeerId) -> Result<(), Failure> {
+        self.change(Change::Block { peer }).await.map(drop)
+    }
+
+    /// It is a stranger again. Whether it was blocked.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub async fn unblock(&self, peer: PeerId) -> Result<bool, Failure> {
+        self.change(Change::Unblock { peer }).await
+    }
+
+    /// The friend is a stranger again, without a rule; everything with it ends at once. Whether it was a friend.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub async fn remove_friend(&self, peer: PeerId) -> Result<bool, Failure> {
+        self.change(Change::RemoveFriend { peer }).await
+    }
+
+    /// The hosts that are never lent for, those beneath them included: the whole list. What runs for one of them ends.
+    ///
+    /// # Errors
+    /// One entry is no host, which is named, or they are too many. Nothing is changed then.
+    pub async fn set_never_hosts(&self, hosts: Vec<String>) -> Result<(), Failure> {
+        self.change(Change::SetNeverHosts { hosts }).await.map(drop)
+    }
+
+    /// On what terms this device helps, and whom.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub async fn terms(&self) -> Result<Terms, Failure> {
+        self.ask(|answer| Command::Terms { answer }).await
+    }
+
+    /// Carries a decision about others, or about hosts, out. Whether anything is otherwise than before.
+    ///
+    /// # Errors
+    /// As with the methods for each.
+    pub async fn change(&self, change: Change) -> Result<bool, Failure> {
+        self.ask(|answer| Command::Change { change, answer }).await?
     }
 
     /// Ends one session in which this device helps. Whether there was such a session.
@@ -308,12 +380,12 @@ impl Engine {
     }
 
     /// Switches helping others on or off, or changes how; remembered. Switched off, everything ends at once, and so it does when
-    /// private addresses are no longer allowed. Without effect where there is no network.
+    /// private addresses are no longer allowed. Where this run lends otherwise than the profile says, the profile gets the change alone.
     ///
     /// # Errors
     /// The engine has ended.
     pub async fn set_lending(&self, change: LendingChange) -> Result<(), Failure> {
-        self.ask(|answer| Command::SetLending { change, answer }).await
+        self.change(Change::SetLending { change }).await.map(drop)
     }
 
     /// # Errors
@@ -471,9 +543,9 @@ fn refused(error: CoreError) -> Failure {
     Failure::new(FailureCode::Internal, format!("This cannot be done: {error}."))
 }
 
-type Profile = (ProfileLock, Store, Option<String>);
+pub(crate) type OpenProfile = (ProfileLock, Store, Option<String>);
 
-fn open_profile(data_dir: &Path) -> Result<Profile, OpenError> {
+pub(crate) fn open_profile(data_dir: &Path) -> Result<OpenProfile, OpenError> {
     let cannot = |cause: String| OpenError::Profile { data_dir: data_dir.to_owned(), cause };
     let lock = acquire(data_dir).map_err(|error| match error {
         Locked::Held { pid } => OpenError::InUse { data_dir: data_dir.to_owned(), pid },

@@ -16,6 +16,7 @@ mod follow;
 mod network;
 mod part;
 mod present;
+mod profile;
 mod saver;
 mod shell;
 pub mod view;
@@ -31,6 +32,7 @@ pub use manyhands_core::{
     HelpMode, Hours, MAX_CONNECTIONS, ModeWish, PeerId, Sha256Digest,
 };
 pub use network::NetworkConfig;
+pub use profile::{Change, Profile};
 
 /// Reads what a person typed or pasted as a link.
 ///
@@ -38,4 +40,12 @@ pub use network::NetworkConfig;
 /// It is no link, or none that can be downloaded.
 pub fn check_url(text: &str) -> Result<String, Failure> {
     manyhands_origin::Origins::check_url(text).map(String::from)
+}
+
+/// Brings the name of a host, or an address, into its normal form.
+///
+/// # Errors
+/// It is none.
+pub fn check_host(text: &str) -> Result<String, Failure> {
+    profile::check_host(text)
 }

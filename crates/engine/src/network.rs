@@ -5,6 +5,8 @@
 pub mod guard;
 pub mod lending;
 pub mod session;
+#[cfg(test)]
+mod tests;
 pub mod together;
 pub mod tunnels;
 
@@ -14,8 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use manyhands_core::{
-    AskTerms, AskedPeer, DeskBounds, DeskInput, DownloadId, HelpDesk, HelpEnd, HelpId, Meter,
-    PeerId,
+    AskTerms, AskedPeer, DeskBounds, DownloadId, HelpDesk, HelpEnd, HelpId, LocalTime, Meter, PeerId,
 };
 use manyhands_peer::wire::{DeviceName, Hello};
 use manyhands_peer::{
@@ -23,15 +24,16 @@ use manyhands_peer::{
     PeerClient, PeerServer, Presence, PresenceNews, PresenceWaits, RemotePeer, ServerOptions,
     ServerWaits,
 };
-use manyhands_store::{Friend, Settings, Store};
+use manyhands_store::{BlockedPeer, Friend, Op, Settings, Store};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::engine::computer_name;
 use crate::network::guard::LiveGuard;
-use crate::network::lending::{HelperContent, Waiting};
+use crate::network::lending::{HelperContent, LentStored, Waiting, limit};
 use crate::network::session::{Asking, Session};
-use crate::view::Lending;
+use crate::profile::{Known, stranger};
+use crate::view::{Lending, LendingChange};
 
 /// How long a shutdown waits until helpers have heard that it is over.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -49,8 +51,11 @@ pub struct NetworkConfig {
     pub listen: Option<SocketAddr>,
     /// Neither announce nor look for others by multicast.
     pub no_mdns: bool,
-    /// Whether and how to help others; `None`: as it is set in the profile.
-    pub lending: Option<Lending>,
+    /// How this run helps others otherwise than it is set in the profile.
+    pub lending: LendingChange,
+    /// Help with what the test's own server has, too, which is on this machine.
+    #[cfg(test)]
+    pub loopback_origins: bool,
 }
 
 /// A peer that has proved its key and greeted.
@@ -77,6 +82,7 @@ pub struct Network {
     pub name: DeviceName,
     pub online: BTreeMap<PeerId, Online>,
     pub friends: BTreeMap<PeerId, Friend>,
+    pub blocked: BTreeMap<PeerId, BlockedPeer>,
     pub policies: BTreeMap<DownloadId, Policy>,
     pub asking: BTreeMap<(DownloadId, PeerId), Asking>,
     pub sessions: BTreeMap<(DownloadId, PeerId), Arc<Session>>,
@@ -86,6 +92,7 @@ pub struct Network {
     /// The throughput of each session in which this device helps.
     lent: BTreeMap<HelpId, Meter>,
     pub waiting: BTreeMap<HelpId, Waiting>,
+    stored: LentStored,
     pub server: PeerServer,
     incoming: mpsc::Receiver<Incoming>,
     news: mpsc::Receiver<PresenceNews>,
@@ -115,21 +122,22 @@ impl Network {
         config: &NetworkConfig,
         store: &Store,
         settings: &Settings,
+        clock: LocalTime,
     ) -> Result<Self, String> {
         let identity = identity(store)?;
-        let friends = store.friends().map_err(|error| error.to_string())?;
-        let friends: BTreeMap<_, _> =
-            friends.into_iter().map(|friend| (friend.id, friend)).collect();
+        let known = Known::load(store).map_err(|error| error.to_string())?;
+        let Known { friends, blocked, ledger } = known;
         let name = config.name.clone().or_else(|| settings.device_name.clone());
         let name = DeviceName::neutralised(&name.unwrap_or_else(computer_name));
-        let lending = config.lending.unwrap_or(Lending {
-            on: settings.lending,
-            accept: settings.lend_accept,
-            allow_private_origins: settings.lend_private_origins,
-            ..Lending::default()
-        });
+        let lending = Lending::of(settings).with(config.lending);
         let (hello_sender, hello) = watch::channel(Hello::new(name.clone(), lending.on));
-        let guard = Arc::new(LiveGuard::new(lending.allow_private_origins));
+        #[allow(unused_mut, reason = "tests change it")]
+        let mut guard = LiveGuard::new(lending.allow_private_origins);
+        #[cfg(test)]
+        {
+            guard.loopback = config.loopback_origins;
+        }
+        let guard = Arc::new(guard);
         let content = HelperContent::new(Arc::clone(&guard) as _)?;
         let options = ServerOptions { listen: config.listen, hello, waits: ServerWaits::default() };
         let (server, incoming) = PeerServer::start(&identity, Arc::new(content), options)
@@ -156,13 +164,18 @@ impl Network {
             };
             Discovery::start(options, hints.clone())
         });
-        let mut desk = HelpDesk::new(DeskBounds::default());
-        desk.handle(DeskInput::LendingSwitched { on: lending.on }, Duration::ZERO);
+        server.set_blocked(&blocked.keys().copied().collect());
+        server.set_rate(limit(lending.bytes_per_s));
+        let mut desk = HelpDesk::new(DeskBounds::default()).with_ledger(ledger);
+        for input in lending::opening(lending, &friends, settings, clock) {
+            desk.handle(input, Duration::ZERO);
+        }
         Ok(Self {
             id: identity.id(),
             name,
             online: BTreeMap::new(),
             friends,
+            blocked,
             policies: BTreeMap::new(),
             asking: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -171,6 +184,7 @@ impl Network {
             guard,
             lent: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            stored: LentStored::default(),
             server,
             incoming,
             news,
@@ -193,7 +207,8 @@ impl Network {
     }
 
     /// Says goodbye.
-    pub async fn shut_down(&mut self) {
+    pub async fn shut_down(&mut self, now: Duration) {
+        self.stop_lending(now);
         self.farewells.close();
         if tokio::time::timeout(FAREWELL, self.farewells.wait()).await.is_err() {
             tracing::info!("not every helper heard that it is over");
@@ -209,31 +224,58 @@ impl Network {
         self.friends.contains_key(&peer)
     }
 
+    #[must_use]
+    pub fn is_blocked(&self, peer: PeerId) -> bool {
+        self.blocked.contains_key(&peer)
+    }
+
     /// Remembers a friend; returns what to store.
-    pub fn befriend(&mut self, peer: PeerId, unix_ms: u64) -> Option<Friend> {
-        if self.is_friend(peer) {
+    pub fn befriend(&mut self, peer: PeerId) -> Option<Friend> {
+        if self.is_friend(peer) || self.is_blocked(peer) {
             return None;
         }
-        let online = self.online.get(&peer);
-        let friend = Friend {
-            id: peer,
-            name: online.map(|online| online.hello.name.as_str().to_owned()).unwrap_or_default(),
-            added_unix_ms: unix_ms,
-            last_addresses: online.map(|online| online.remote.addresses()).unwrap_or_default(),
-        };
-        self.friends.insert(peer, friend.clone());
-        self.friend_ids.send_modify(|ids| {
-            ids.insert(peer);
-        });
+        let friend = self.new_friend(peer);
+        self.learn(&[Op::PutFriend(friend.clone())]);
         Some(friend)
     }
 
-    /// A peer that is there, as far as it matters for asking it.
+    /// A peer that is there and may be asked, as far as it matters for that.
     #[must_use]
     pub fn asked_peer(&self, peer: PeerId) -> Option<AskedPeer> {
-        let hello = &self.online.get(&peer)?.hello;
+        let hello = &self.online.get(&peer).filter(|_| !self.is_blocked(peer))?.hello;
         let (friend, lending, relays) = (self.is_friend(peer), hello.lending, hello.relays());
         Some(AskedPeer { peer, friend, lending, relays })
+    }
+
+    /// A device as a friend would be stored, with what is known of it now.
+    #[must_use]
+    pub fn new_friend(&self, peer: PeerId) -> Friend {
+        let online = self.online.get(&peer);
+        // Asking for help is enough to have a name here; nobody but friends needs to be found.
+        let waiting = self.waiting.values().find(|waiting| waiting.from == peer);
+        let name = online.map(|online| online.hello.name.as_str());
+        let name = name.or_else(|| waiting.map(|waiting| waiting.request.name.as_str()));
+        Friend {
+            last_addresses: online.map(|online| online.remote.addresses()).unwrap_or_default(),
+            ..stranger(peer, name.unwrap_or_default().to_owned())
+        }
+    }
+
+    /// Takes in what is being stored about others.
+    pub fn learn(&mut self, ops: &[Op]) {
+        let mut known = Known {
+            friends: std::mem::take(&mut self.friends),
+            blocked: std::mem::take(&mut self.blocked),
+            ..Known::default()
+        };
+        known.learn(ops);
+        (self.friends, self.blocked) = (known.friends, known.blocked);
+        let friends: BTreeSet<_> = self.friends.keys().copied().collect();
+        self.friend_ids.send_if_modified(|ids| {
+            let changed = *ids != friends;
+            *ids = friends;
+            changed
+        });
     }
 
     /// What people call this peer.
@@ -241,7 +283,8 @@ impl Network {
     pub fn name_of(&self, peer: PeerId) -> String {
         let online = self.online.get(&peer).map(|online| online.hello.name.as_str());
         let friend = self.friends.get(&peer).map(|friend| friend.name.as_str());
-        match online.or(friend).filter(|name| !name.is_empty()) {
+        let blocked = self.blocked.get(&peer).map(|blocked| blocked.name.as_str());
+        match online.or(friend).or(blocked).filter(|name| !name.is_empty()) {
             Some(name) => name.to_owned(),
             None => peer.short(),
         }

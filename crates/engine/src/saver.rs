@@ -62,6 +62,9 @@ impl Saver {
 
     /// Stores all of `ops` or none; `tell` hears of it once they survive the program's death.
     pub fn apply(&self, ops: Vec<Op>, tell: Option<(DownloadId, RunId)>) {
+        if ops.is_empty() && tell.is_none() {
+            return;
+        }
         let _ = self.0.send(SaveOrder::Apply { ops, tell });
     }
 
@@ -268,6 +271,8 @@ fn squeezed(ops: Vec<Op>) -> Vec<Op> {
         Order,
         Settings,
         Friend(PeerId),
+        Blocked(PeerId),
+        LentDay(i32),
     }
     let mut later = BTreeSet::new();
     let mut kept: Vec<_> = ops
@@ -288,6 +293,9 @@ fn squeezed(ops: Vec<Op>) -> Vec<Op> {
             Op::PutSettings(_) => later.insert(Thing::Settings),
             Op::PutFriend(friend) => later.insert(Thing::Friend(friend.id)),
             Op::RemoveFriend(id) => later.insert(Thing::Friend(*id)),
+            Op::PutBlocked(blocked) => later.insert(Thing::Blocked(blocked.id)),
+            Op::RemoveBlocked(id) => later.insert(Thing::Blocked(*id)),
+            Op::PutLentDay(day) => later.insert(Thing::LentDay(day.day)),
         })
         .collect();
     kept.reverse();

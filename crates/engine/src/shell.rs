@@ -1,14 +1,16 @@
 //! The task that owns the core: takes in facts and commands, carries out effects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use chrono::{Datelike, Timelike};
 use manyhands_core::{
     AskTerms, ByteRange, Core, CoreError, DownloadId, DownloadSpec, DownloadState, Effect, Failure,
-    FailureCode, Found, HelpEnd, HelpId, HelpOffer, Input, LeaseEnd, LeaseId, LinkFacts, Now,
+    FailureCode, Found, HelpEnd, HelpId, HelpOffer, Input, LeaseEnd, LeaseId, LinkFacts, LocalTime,
+    Now,
     PeerId, RunId, SourceId,
 };
 use manyhands_origin::{FetchRequest, Origins};
@@ -22,8 +24,9 @@ use crate::network::session::{Asking, Requester, Session};
 use crate::network::{Network, NetworkFact, Online, Policy};
 use crate::part::{self, Created, Reopened, disk_failure};
 use crate::present::Presenter;
+use crate::profile::{Change, Known, stranger};
 use crate::saver::Saver;
-use crate::view::{DownloadRow, HelpingRow, LendingChange, PeerRow, Query, RequestRow, View};
+use crate::view::{Decision, DownloadRow, HelpingRow, PeerRow, Query, RequestRow, Terms, View};
 use crate::writer::{Part, Writer, discard_part};
 
 /// Facts that may wait for the core; those who have more wait.
@@ -95,9 +98,10 @@ pub enum Command {
     Peers { answer: oneshot::Sender<Vec<PeerRow>> },
     Requests { answer: oneshot::Sender<Vec<RequestRow>> },
     Helping { answer: oneshot::Sender<Vec<HelpingRow>> },
-    Decide { id: String, accept: bool, answer: oneshot::Sender<bool> },
+    Decide { id: String, decision: Decision, answer: oneshot::Sender<bool> },
+    Change { change: Change, answer: oneshot::Sender<Result<bool, Failure>> },
+    Terms { answer: oneshot::Sender<Terms> },
     StopHelping { id: HelpId, answer: oneshot::Sender<bool> },
-    SetLending { change: LendingChange, answer: oneshot::Sender<()> },
     Shutdown { answer: oneshot::Sender<()> },
 }
 
@@ -114,6 +118,8 @@ pub struct Shell {
     pub running: BTreeMap<LeaseId, Running>,
     pub presenter: Presenter,
     pub network: Option<Network>,
+    /// What the network would know, where there is none.
+    pub alone: Known,
     pub settings: Settings,
     /// When peers were asked last.
     pub asked_at: Duration,
@@ -140,8 +146,19 @@ impl Clock {
     }
 
     pub fn now(&self) -> Now {
+        Now { monotonic: self.0.elapsed(), unix_ms: Self::unix_ms() }
+    }
+
+    pub fn unix_ms() -> u64 {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now { monotonic: self.0.elapsed(), unix_ms: unix.as_millis() as u64 }
+        unix.as_millis() as u64
+    }
+
+    /// The clock on the wall, in the user's time zone.
+    pub fn local() -> LocalTime {
+        let local = chrono::Local::now();
+        let minute = local.hour() * 60 + local.minute();
+        LocalTime { day: local.num_days_from_ce(), minute: minute as u16 }
     }
 }
 
@@ -212,7 +229,7 @@ impl Shell {
             // Whoever was named by the user and helps is a friend from then on.
             let named =
                 network.policies.get(&key.0).is_some_and(|policy| policy.terms.ask.names(key.1));
-            if named && let Some(friend) = network.befriend(key.1, now.unix_ms) {
+            if named && let Some(friend) = network.befriend(key.1) {
                 self.saver.apply(vec![Op::PutFriend(friend)], None);
             }
         }
@@ -222,7 +239,11 @@ impl Shell {
         let now = self.clock.now();
         self.presenter.sample(&self.core, now);
         if let Some(network) = &mut self.network {
-            if network.tick_desk(now.monotonic) {
+            if network.tick_desk(now.monotonic, Clock::local()) {
+                self.core.touch();
+            }
+            if let Some(day) = network.lent_to_store(now.monotonic, false) {
+                self.saver.apply(vec![Op::PutLentDay(day)], None);
                 self.core.touch();
             }
             // Kept as long as the download lives: it also says whom the user has named.
@@ -288,8 +309,16 @@ impl Shell {
                 let helping = self.network.as_ref().map(|net| net.helping(now.monotonic));
                 let _ = answer.send(helping.unwrap_or_default());
             }
-            Command::Decide { id, accept, answer } => {
-                let _ = answer.send(self.decide(&id, accept, now));
+            Command::Decide { id, decision, answer } => {
+                let _ = answer.send(self.decide(&id, decision, now));
+            }
+            Command::Change { change, answer } => {
+                let _ = answer.send(self.change(&change, now));
+            }
+            Command::Terms { answer } => {
+                let terms = self.network.as_ref().map(Network::terms);
+                let alone = || self.alone.terms(&self.settings, Clock::local());
+                let _ = answer.send(terms.unwrap_or_else(alone));
             }
             Command::StopHelping { id, answer } => {
                 let stopped = self
@@ -298,17 +327,6 @@ impl Shell {
                     .is_some_and(|network| network.stop_helping(id, now.monotonic));
                 self.core.touch();
                 let _ = answer.send(stopped);
-            }
-            Command::SetLending { change, answer } => {
-                if let Some(network) = &mut self.network {
-                    let lending = network.set_lending(change, now.monotonic);
-                    self.settings.lending = lending.on;
-                    self.settings.lend_accept = lending.accept;
-                    self.settings.lend_private_origins = lending.allow_private_origins;
-                    self.saver.apply(vec![Op::PutSettings(self.settings.clone())], None);
-                    self.core.touch();
-                }
-                let _ = answer.send(());
             }
             // The loop has taken it.
             Command::Shutdown { answer } => drop(answer),
@@ -382,18 +400,79 @@ impl Shell {
     }
 
     /// The user's answer to a request; `id` may be its beginning, where that is clear.
-    fn decide(&mut self, id: &str, accept: bool, now: Now) -> bool {
-        let Some(network) = &mut self.network else { return false };
+    fn decide(&mut self, id: &str, decision: Decision, now: Now) -> bool {
+        let Some(network) = &self.network else { return false };
         let mut matching = network.waiting.keys().filter(|known| known.to_string().starts_with(id));
         let (Some(found), None) = (matching.next().copied(), matching.next()) else { return false };
-        let Some(from) = network.decide(found, accept, now.monotonic) else { return false };
+        let Some(peer) = network.who_asks(found) else { return false };
+        let always = match decision {
+            Decision::Block => return self.change(&Change::Block { peer }, now).is_ok(),
+            Decision::HelpAlways { terms } => Some(Change::SetRule { peer, terms }),
+            Decision::Help | Decision::NotNow => None,
+        };
+        // First: the rule holds for this very request too.
+        if always.is_some_and(|change| self.change(&change, now).is_err()) {
+            return false;
+        }
+        let Some(network) = &mut self.network else { return false };
+        let accept = decision != Decision::NotNow;
+        network.decide(found, accept, now.monotonic);
         // One whose request did not fit into the bounds any more has not been helped.
         let helps = network.desk.sessions().any(|(id, _)| id == found);
-        if helps && let Some(friend) = network.befriend(from, now.unix_ms) {
+        if helps && let Some(friend) = network.befriend(peer) {
             self.saver.apply(vec![Op::PutFriend(friend)], None);
         }
         self.core.touch();
         helps == accept
+    }
+
+    /// The user's decision about others, or about hosts: stored, and carried out at once. Whether it changes anything.
+    fn change(&mut self, change: &Change, now: Now) -> Result<bool, Failure> {
+        let (friends, blocked) = match &self.network {
+            Some(network) => (&network.friends, &network.blocked),
+            None => (&self.alone.friends, &self.alone.blocked),
+        };
+        let ops = change.ops(friends, blocked, &self.settings, |peer| match &self.network {
+            Some(network) => network.new_friend(peer),
+            None => stranger(peer, String::new()),
+        })?;
+        if let Some(Op::PutSettings(settings)) = ops.first() {
+            self.settings = settings.clone();
+        }
+        match &mut self.network {
+            Some(network) => {
+                network.learn(&ops);
+                // Also where nothing is stored: this run may lend otherwise than the profile says.
+                network.obey(change, now.monotonic);
+            }
+            None => self.alone.learn(&ops),
+        }
+        if let Change::Block { peer } | Change::RemoveFriend { peer } = change {
+            self.part_with(*peer, now);
+        }
+        let changed = !ops.is_empty();
+        self.saver.apply(ops, None);
+        self.core.touch();
+        Ok(changed)
+    }
+
+    /// Nothing more is had from this peer: its sessions as a helper end, and nobody's wish names it any more.
+    fn part_with(&mut self, peer: PeerId, now: Now) {
+        let Some(network) = &mut self.network else { return };
+        for policy in network.policies.values_mut() {
+            if let Ask::Peers(peers) = &mut policy.ask {
+                peers.retain(|named| *named != peer);
+            }
+        }
+        let asked = network.asking.keys().chain(network.sessions.keys());
+        let asked: BTreeSet<_> = asked.filter(|(_, other)| *other == peer).copied().collect();
+        for (download, peer) in asked {
+            if let Some(network) = &mut self.network {
+                network.withdraw((download, peer));
+            }
+            let reason = HelpEnd::Stopped;
+            self.core.handle(Input::HelpEnded { download, peer, reason }, now);
+        }
     }
 
     async fn shut_down(&mut self, facts: &mut mpsc::Receiver<Fact>) {
@@ -410,7 +489,10 @@ impl Shell {
             tracing::warn!("some downloads did not stop in time; they go on from what is stored");
         }
         if let Some(network) = &mut self.network {
-            network.shut_down().await;
+            let now = self.clock.now().monotonic;
+            network.shut_down(now).await;
+            let day = network.lent_to_store(now, true);
+            self.saver.apply(day.map(Op::PutLentDay).into_iter().collect(), None);
         }
         // The saver tells what it has stored: somebody must go on listening, or it would wait for ever.
         let listening = async { while facts.recv().await.is_some() {} };

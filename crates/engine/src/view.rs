@@ -3,7 +3,8 @@
 //! TypeScript for the web UI is generated from here into `ui/src/generated/`. Byte counts travel as JSON numbers, which are
 //! exact up to 2^53 − 1; larger files are refused when their length becomes known.
 
-use manyhands_core::{AcceptRule, Failure, HelpMode, Hours};
+use manyhands_core::{AcceptRule, Failure, HelpMode, Hours, LendRule};
+use manyhands_store::Settings;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -186,6 +187,34 @@ pub enum PairingState {
     Cheated,
     /// The other device could not be reached, or is asked too often.
     Failed,
+}
+
+impl From<LendRule> for RuleTerms {
+    fn from(rule: LendRule) -> Self {
+        let LendRule { daily_bytes, bytes_per_s, hours } = rule;
+        Self { daily_bytes, bytes_per_s, hours }
+    }
+}
+
+impl From<RuleTerms> for LendRule {
+    fn from(terms: RuleTerms) -> Self {
+        let RuleTerms { daily_bytes, bytes_per_s, hours } = terms;
+        Self { daily_bytes, bytes_per_s, hours: hours.filter(|hours| !hours.is_whole_day()) }
+    }
+}
+
+/// Everything that says on what terms this device helps, and whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Terms {
+    pub lending: Lending,
+    /// As in [`Together`], and so are the others.
+    pub lent_today_bytes: u64,
+    pub never_hosts: Vec<String>,
+    pub rules: Vec<RuleRow>,
+    pub blocked: Vec<BlockedRow>,
+    /// Friends, blocked devices and whoever is online.
+    pub devices: Vec<BlockedRow>,
 }
 
 /// The user's answer to a help request.
@@ -422,6 +451,29 @@ pub struct LendingChange {
 }
 
 impl Lending {
+    /// As it is set in the profile.
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
+        Self {
+            on: settings.lending,
+            accept: settings.lend_accept,
+            allow_private_origins: settings.lend_private_origins,
+            daily_bytes: settings.lend_daily_bytes,
+            bytes_per_s: settings.lend_bytes_per_s,
+            hours: settings.lend_hours,
+        }
+    }
+
+    /// Writes it into the settings of the profile.
+    pub fn put(self, settings: &mut Settings) {
+        settings.lending = self.on;
+        settings.lend_accept = self.accept;
+        settings.lend_private_origins = self.allow_private_origins;
+        settings.lend_daily_bytes = self.daily_bytes;
+        settings.lend_bytes_per_s = self.bytes_per_s;
+        settings.lend_hours = self.hours;
+    }
+
     #[must_use]
     pub fn with(self, change: LendingChange) -> Self {
         Self {
@@ -575,6 +627,10 @@ pub struct RequestRow {
     pub budget_bytes: u64,
     #[ts(type = "number")]
     pub expires_in_s: u64,
+    /// This stranger was declined so often that blocking it should be offered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[ts(optional, as = "Option<bool>")]
+    pub offer_block: bool,
 }
 
 /// A session in which this device helps.

@@ -9,6 +9,7 @@
 mod admission;
 mod connection;
 mod content;
+mod rate;
 mod routes;
 mod session;
 
@@ -235,6 +236,17 @@ impl PeerServer {
     /// `None` when there is no such session, or it is over.
     pub fn end(&self, id: HelpId, reason: HelpEnd) -> Option<EndedSession> {
         self.shared.sessions.end_by_order(id, reason)
+    }
+
+    /// Limits the content bytes of all sessions together, per second; `None`: no limit. Counts at
+    /// once, also for streams that run.
+    pub fn set_rate(&self, bytes_per_s: Option<u64>) {
+        self.shared.sessions.rate.set(bytes_per_s);
+    }
+
+    /// … and those of one session, from its request on, beside the limit of all.
+    pub fn set_session_rate(&self, id: HelpId, bytes_per_s: Option<u64>) {
+        self.shared.sessions.set_session_rate(id, bytes_per_s);
     }
 
     /// The sessions that run now.

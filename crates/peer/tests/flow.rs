@@ -460,3 +460,32 @@ async fn the_largest_request_that_the_protocol_allows_is_taken() {
     within(peer.ask(&request)).await.unwrap();
     assert_eq!(mo.prompt().await.1, request);
 }
+
+#[tokio::test]
+async fn streams_go_no_faster_than_the_limits_and_a_limit_can_be_lifted_while_they_run() {
+    let rules = Rules { auto_accept_bytes: Some(u64::MAX), ..Rules::default() };
+    let (lin, mut mo) = (Requester::new(), Helper::start(rules).await);
+    let peer = lin.to(&mo);
+    for all_together in [true, false] {
+        let id = session(&peer, &mut mo, 64 * MIB).await;
+        match all_together {
+            true => mo.server.set_rate(Some(4 * MIB)),
+            false => mo.server.set_session_rate(id, Some(4 * MIB)),
+        }
+        let began = Instant::now();
+        let range = ByteRange::from_len(0, 2 * MIB);
+        let streams = (0..2).map(|_| async {
+            let content = peer.content(id, range).await.unwrap();
+            assert!(read_all(content.body).await == bytes_of(range), "the bytes are the file's");
+        });
+        within(futures_util::future::join_all(streams)).await;
+        let took = began.elapsed();
+        assert!(took >= Duration::from_millis(800), "{took:?} for 4 MiB at 4 MiB/s");
+        mo.server.set_rate(None);
+        mo.server.set_session_rate(id, Some(0));
+        let content = within(peer.content(id, range)).await.unwrap();
+        mo.server.set_session_rate(id, None);
+        assert!(read_all(content.body).await == bytes_of(range));
+        within(peer.withdraw(id)).await.unwrap();
+    }
+}

@@ -1,15 +1,18 @@
 //! Orders to the store, and how a list of them becomes one atomic batch.
 
-use manyhands_core::{DownloadId, DownloadRecord, MapChunk, PeerId};
+use std::collections::BTreeSet;
+
+use manyhands_core::{DownloadId, DownloadRecord, Ledger, LentDay, MapChunk, PeerId};
 use serde::Serialize;
 
 use crate::database::{Database, Fault, MAX_VALUE_BYTES, Writes};
 use crate::records::{
-    self, IDS_PER_VALUE, NEXT_ID_KEY, ORDER, SETTINGS_KEY, SOURCES_PER_VALUE, download_key,
-    friend_key, map_key, map_prefix, order_key, show, sources_key, sources_prefix,
+    self, IDS_PER_VALUE, LENT, NEXT_ID_KEY, ORDER, SETTINGS_KEY, SOURCES_PER_VALUE, blocked_key,
+    download_key, friend_key, lent_key, map_key, map_prefix, order_key, show, sources_key,
+    sources_prefix,
 };
 use crate::store::StoreError;
-use crate::{Friend, Settings, map_chunk};
+use crate::{BlockedPeer, Friend, Settings, map_chunk};
 
 /// One change of what is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +33,12 @@ pub enum Op {
     /// Adds a friend or replaces it.
     PutFriend(Friend),
     RemoveFriend(PeerId),
+    /// Adds a blocked device or replaces it.
+    PutBlocked(BlockedPeer),
+    RemoveBlocked(PeerId),
+    /// Replaces what is known of this day. Days that are too many are forgotten, the earliest
+    /// first, but never this one.
+    PutLentDay(LentDay),
 }
 
 /// A batch in the making, seen over what is stored.
@@ -78,7 +87,28 @@ impl<'a> Changes<'a> {
                 Ok(())
             }
             Op::RemoveFriend(id) => self.remove(friend_key(id)),
+            Op::PutBlocked(blocked) => {
+                self.substantial |= self.put_json(blocked_key(&blocked.id), blocked)?;
+                Ok(())
+            }
+            Op::RemoveBlocked(id) => self.remove(blocked_key(id)),
+            Op::PutLentDay(day) => self.put_lent_day(day),
         }
+    }
+
+    /// Written every few seconds while something is lent: no reason for a copy.
+    fn put_lent_day(&mut self, day: &LentDay) -> Result<(), StoreError> {
+        let key = lent_key(day.day);
+        self.put_json(key.clone(), day)?;
+        let stored = self.db.scan(LENT)?.into_iter().map(|(key, _)| key);
+        let pending =
+            self.writes.iter().filter(|(key, value)| key.starts_with(LENT) && value.is_some());
+        let known: BTreeSet<_> = stored.chain(pending.map(|(key, _)| key.clone())).collect();
+        let surplus = known.len().saturating_sub(Ledger::MAX_DAYS);
+        for old in known.into_iter().filter(|known| *known != key).take(surplus) {
+            self.writes.insert(old, None);
+        }
+        Ok(())
     }
 
     fn put_download(&mut self, record: &DownloadRecord) -> Result<(), StoreError> {

@@ -17,8 +17,8 @@ use crate::database::Database;
 use crate::files;
 use crate::open::OpenError;
 use crate::records::{
-    self, FRIENDS, GENERATION_KEY, NEXT_ID_KEY, SCHEMA, SCHEMA_KEY, SETTINGS_KEY, download_key,
-    friend_key,
+    self, BLOCKED, FRIENDS, GENERATION_KEY, LENT, NEXT_ID_KEY, SCHEMA, SCHEMA_KEY, SETTINGS_KEY,
+    blocked_key, download_key, friend_key, lent_key,
 };
 use crate::store::StoreError;
 
@@ -47,6 +47,11 @@ pub struct Content {
     settings: Value,
     #[serde(default)]
     friends: Vec<Value>,
+    #[serde(default)]
+    blocked: Vec<Value>,
+    /// As it was when something else changed: later than midnight, mostly less than was lent.
+    #[serde(default)]
+    lent: Vec<Value>,
     downloads: Vec<Value>,
 }
 
@@ -130,11 +135,16 @@ impl Content {
             downloads.push(record);
         }
         let json = |stored: &[u8]| serde_json::from_slice::<Value>(stored).ok();
+        let all = |prefix| -> Result<Vec<Value>, StoreError> {
+            Ok(db.scan(prefix)?.iter().filter_map(|(_, stored)| json(stored)).collect())
+        };
         Ok(Self {
             head: Head { schema: SCHEMA, generation },
             next_id: records::decimal(db, NEXT_ID_KEY)?.unwrap_or(0),
             settings: db.get(SETTINGS_KEY)?.as_deref().and_then(json).unwrap_or_default(),
-            friends: db.scan(FRIENDS)?.iter().filter_map(|(_, stored)| json(stored)).collect(),
+            friends: all(FRIENDS)?,
+            blocked: all(BLOCKED)?,
+            lent: all(LENT)?,
             downloads,
         })
     }
@@ -144,8 +154,15 @@ impl Content {
     /// counting.
     pub fn lost(unix_ms: u64) -> Self {
         let head = Head { schema: SCHEMA, generation: 0 };
-        let (friends, downloads) = (Vec::new(), Vec::new());
-        Self { head, next_id: unix_ms / 1000, settings: Value::Null, friends, downloads }
+        Self {
+            head,
+            next_id: unix_ms / 1000,
+            settings: Value::Null,
+            friends: Vec::new(),
+            blocked: Vec::new(),
+            lent: Vec::new(),
+            downloads: Vec::new(),
+        }
     }
 
     /// Fills an empty database, in one batch; what does not fit into it is left out. Returns how
@@ -175,11 +192,20 @@ impl Content {
         changes.put_decimal(NEXT_ID_KEY, next_id)?;
         let count = order.len();
         changes.add(&Op::Order(order))?;
-        for friend in &self.friends {
-            let id = friend.get("id").and_then(Value::as_str).and_then(|id| id.parse().ok());
-            if let Some(id) = id {
-                let id: PeerId = id;
-                changes.put_json(friend_key(&id), friend)?;
+        for (records, key) in
+            [(&self.friends, friend_key as fn(&PeerId) -> Vec<u8>), (&self.blocked, blocked_key)]
+        {
+            for record in records {
+                let id = record.get("id").and_then(Value::as_str).and_then(|id| id.parse().ok());
+                if let Some(id) = id {
+                    changes.put_json(key(&id), record)?;
+                }
+            }
+        }
+        for record in &self.lent {
+            let day = record.get("day").and_then(Value::as_i64);
+            if let Some(day) = day.and_then(|day| i32::try_from(day).ok()) {
+                changes.put_json(lent_key(day), record)?;
             }
         }
         if self.settings.is_object() {

@@ -1,4 +1,5 @@
-//! What survives: the list of downloads, piece maps, settings, friends and the keys of this device.
+//! What survives: the list of downloads, piece maps, settings, friends, blocked devices, what was
+//! lent, and the keys of this device.
 //!
 //! ```text
 //! <data_dir>/              0700
@@ -62,5 +63,5 @@ pub use database::MAX_VALUE_BYTES;
 pub use lock::{Locked, ProfileLock};
 pub use open::{OpenError, Opened};
 pub use secret::MAX_SECRET_BYTES;
-pub use settings::{Friend, Settings, Theme};
+pub use settings::{BlockedPeer, Friend, Settings, Theme};
 pub use store::{Store, StoreError};

@@ -11,6 +11,8 @@
 //! | `p/` id, index | a portion of its piece map, see [`crate::map_chunk`] |
 //! | `o/` number | [`IDS_PER_VALUE`] ids of the queue in order, 8 bytes each |
 //! | `f/` peer id | a friend, JSON |
+//! | `b/` peer id | a blocked device, JSON |
+//! | `l/` day | what was lent on a day of the local calendar, JSON |
 //!
 //! Numbers in keys and the ids of the queue are big-endian. Sources lie apart since a download may
 //! have a thousand, and the queue is cut since it may have ten thousand downloads: no value is over
@@ -18,11 +20,11 @@
 
 use std::collections::BTreeMap;
 
-use manyhands_core::{DownloadId, DownloadRecord, PeerId, SourceRecord};
+use manyhands_core::{DownloadId, DownloadRecord, LentDay, PeerId, SourceRecord};
 use serde::de::DeserializeOwned;
 
 use crate::database::{Database, Fault};
-use crate::settings::Friend;
+use crate::settings::{BlockedPeer, Friend};
 
 /// What this program writes and reads.
 pub const SCHEMA: u64 = 1;
@@ -39,6 +41,8 @@ pub const SOURCES: &[u8] = b"r/";
 pub const MAPS: &[u8] = b"p/";
 pub const ORDER: &[u8] = b"o/";
 pub const FRIENDS: &[u8] = b"f/";
+pub const BLOCKED: &[u8] = b"b/";
+pub const LENT: &[u8] = b"l/";
 
 pub fn download_key(id: DownloadId) -> Vec<u8> {
     [DOWNLOADS, &id.0.to_be_bytes()].concat()
@@ -68,6 +72,15 @@ pub fn order_key(number: u32) -> Vec<u8> {
 
 pub fn friend_key(id: &PeerId) -> Vec<u8> {
     [FRIENDS, id.as_bytes()].concat()
+}
+
+pub fn blocked_key(id: &PeerId) -> Vec<u8> {
+    [BLOCKED, id.as_bytes()].concat()
+}
+
+/// In the order of the days, those before the beginning of the count too.
+pub fn lent_key(day: i32) -> Vec<u8> {
+    [LENT, &(day.cast_unsigned() ^ (1 << 31)).to_be_bytes()].concat()
 }
 
 /// The id behind a prefix of two bytes; whatever follows it is left out.
@@ -129,6 +142,16 @@ pub fn sources(db: &Database, id: DownloadId) -> Result<Vec<SourceRecord>, Fault
 
 pub fn friends(db: &Database) -> Result<Vec<Friend>, Fault> {
     let stored = db.scan(FRIENDS)?;
+    Ok(stored.iter().filter_map(|(key, value)| readable(key, value)).collect())
+}
+
+pub fn blocked(db: &Database) -> Result<Vec<BlockedPeer>, Fault> {
+    let stored = db.scan(BLOCKED)?;
+    Ok(stored.iter().filter_map(|(key, value)| readable(key, value)).collect())
+}
+
+pub fn lent(db: &Database) -> Result<Vec<LentDay>, Fault> {
+    let stored = db.scan(LENT)?;
     Ok(stored.iter().filter_map(|(key, value)| readable(key, value)).collect())
 }
 

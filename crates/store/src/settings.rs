@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use manyhands_core::{AcceptRule, PeerId};
+use manyhands_core::{AcceptRule, HostList, Hours, LendRule, PeerId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -25,6 +25,14 @@ pub struct Settings {
     pub lend_accept: AcceptRule,
     /// Also fetch from private addresses for others.
     pub lend_private_origins: bool,
+    /// To all requesters together, from midnight to midnight; 0: no bound. Default 10 GB.
+    pub lend_daily_bytes: u64,
+    /// To all requesters together; 0: no limit. Default 12.5 MB/s, a line of 100 Mbit/s.
+    pub lend_bytes_per_s: u64,
+    /// When to lend. `None`: always.
+    pub lend_hours: Option<Hours>,
+    /// What is never lent for, as the user has edited it. `None`: the list that the program brings.
+    pub lend_never_hosts: Option<HostList>,
 }
 
 /// Light or dark.
@@ -47,6 +55,20 @@ pub struct Friend {
     /// Where it was reached before, the latest first.
     #[serde(default)]
     pub last_addresses: Vec<SocketAddr>,
+    /// It is helped without a question, on these terms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<LendRule>,
+}
+
+/// A device that the user never wants to hear of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockedPeer {
+    pub id: PeerId,
+    /// What it called itself; may be empty.
+    #[serde(default)]
+    pub name: String,
+    #[serde(default)]
+    pub blocked_unix_ms: u64,
 }
 
 impl Default for Settings {
@@ -60,6 +82,10 @@ impl Default for Settings {
             lending: false,
             lend_accept: AcceptRule::default(),
             lend_private_origins: false,
+            lend_daily_bytes: 10_000_000_000,
+            lend_bytes_per_s: 12_500_000,
+            lend_hours: None,
+            lend_never_hosts: None,
         }
     }
 }
@@ -110,6 +136,58 @@ mod tests {
     }
 
     #[test]
+    fn settings_of_before_there_were_terms_of_lending_keep_what_they_say() {
+        let stored = br#"{"max_active_downloads":3,"lending":true,"lend_accept":"friends",
+            "lend_private_origins":true}"#;
+        let settings = Settings {
+            lending: true,
+            lend_accept: AcceptRule::Friends,
+            lend_private_origins: true,
+            ..Settings::default()
+        };
+        let read = Settings::from_json(stored);
+        assert_eq!(read, settings);
+        assert_eq!((read.lend_daily_bytes, read.lend_bytes_per_s), (10_000_000_000, 12_500_000));
+        assert_eq!((read.lend_hours, read.lend_never_hosts), (None, None));
+    }
+
+    #[test]
+    fn terms_of_lending_are_read_as_they_were_written() {
+        let settings = Settings {
+            lend_daily_bytes: 0,
+            lend_bytes_per_s: 7,
+            lend_hours: Some("22-8".parse().unwrap()),
+            lend_never_hosts: Some(HostList::new(["example.org"]).unwrap()),
+            ..Settings::default()
+        };
+        let stored = serde_json::to_vec(&settings).unwrap();
+        assert_eq!(Settings::from_json(&stored), settings);
+        let golden = br#"{"lend_daily_bytes":0,"lend_bytes_per_s":7,
+            "lend_hours":{"fromMinute":1320,"toMinute":480},"lend_never_hosts":["example.org"]}"#;
+        assert_eq!(Settings::from_json(golden), settings);
+        let empty = Settings::from_json(br#"{"lend_never_hosts":[]}"#);
+        assert_eq!(empty.lend_never_hosts, Some(HostList::empty()), "emptied is edited, too");
+        let wrong = Settings::from_json(br#"{"lend_never_hosts":["a b"],"lend_daily_bytes":5}"#);
+        assert_eq!(wrong, Settings { lend_daily_bytes: 5, ..Settings::default() });
+    }
+
+    #[test]
+    fn a_friend_with_a_rule_and_a_blocked_device_are_read() {
+        let id = PeerId::from_digest([7; 32]);
+        let stored = format!(
+            r#"{{"id":"{id}","name":"Mo","added_unix_ms":1,"rule":{{"daily_bytes":9,
+                "bytes_per_s":8,"hours":{{"fromMinute":0,"toMinute":60}}}}}}"#
+        );
+        let friend: Friend = serde_json::from_str(&stored).unwrap();
+        let hours = Some("0-1".parse().unwrap());
+        assert_eq!(friend.rule, Some(LendRule { daily_bytes: 9, bytes_per_s: 8, hours }));
+        let stored = format!(r#"{{"id":"{id}","name":"Eve","blocked_unix_ms":5}}"#);
+        let blocked: BlockedPeer = serde_json::from_str(&stored).unwrap();
+        let name = "Eve".to_owned();
+        assert_eq!(blocked, BlockedPeer { id, name, blocked_unix_ms: 5 });
+    }
+
+    #[test]
     fn a_missing_field_means_its_default() {
         assert_eq!(Settings::from_json(b"{}"), Settings::default());
         let some = Settings::from_json(br#"{"max_active_downloads":9,"of_a_later_program":1}"#);
@@ -136,8 +214,13 @@ mod tests {
         let addresses =
             vec!["192.168.1.7:52100".parse().unwrap(), "[fe80::1%2]:52100".parse().unwrap()];
         let name = "Mo".to_owned();
-        let expected =
-            Friend { id, name, added_unix_ms: 1_764_000_000_000, last_addresses: addresses };
+        let expected = Friend {
+            id,
+            name,
+            added_unix_ms: 1_764_000_000_000,
+            last_addresses: addresses,
+            rule: None,
+        };
         assert_eq!(friend, expected);
         let without = format!(r#"{{"id":"{id}","name":"Mo","added_unix_ms":1764000000000}}"#);
         let friend: Friend = serde_json::from_str(&without).unwrap();

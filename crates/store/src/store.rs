@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use manyhands_core::{DownloadId, DownloadRecord, MapChunk};
+use manyhands_core::{DownloadId, DownloadRecord, LentDay, MapChunk};
 
 use crate::changes::Changes;
 use crate::database::{Database, Fault};
 use crate::last_good::{self, LastGood};
 use crate::records::{self, SETTINGS_KEY, map_prefix, number_in, show};
-use crate::{Friend, Op, Settings, map_chunk, secret};
+use crate::{BlockedPeer, Friend, Op, Settings, map_chunk, secret};
 
 /// What a profile keeps. Calls block on the disk: a thread of its own should make them.
 pub struct Store {
@@ -87,6 +87,16 @@ impl Store {
     /// In the order of their ids.
     pub fn friends(&self) -> Result<Vec<Friend>, StoreError> {
         Ok(records::friends(&self.db)?)
+    }
+
+    /// In the order of their ids.
+    pub fn blocked(&self) -> Result<Vec<BlockedPeer>, StoreError> {
+        Ok(records::blocked(&self.db)?)
+    }
+
+    /// What was lent on the last days, the earliest first.
+    pub fn lent(&self) -> Result<Vec<LentDay>, StoreError> {
+        Ok(records::lent(&self.db)?)
     }
 
     /// An id that no download of this profile has or ever had.

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use common::{chunk, download};
-use manyhands_core::{DownloadId, DownloadRecord, PeerId, SourceId, SourceRecord};
-use manyhands_store::{Friend, Op, OpenError, Opened, ProfileLock, Settings, Store};
+use manyhands_core::{DownloadId, DownloadRecord, LentDay, PeerId, SourceId, SourceRecord};
+use manyhands_store::{BlockedPeer, Friend, Op, OpenError, Opened, ProfileLock, Settings, Store};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, RngCore, SeedableRng};
@@ -34,10 +34,18 @@ fn settings() -> Settings {
 fn friend() -> Friend {
     let id = PeerId::from_digest([7; 32]);
     let name = "Mo".to_owned();
-    Friend { id, name, added_unix_ms: 5, last_addresses: Vec::new() }
+    Friend { id, name, added_unix_ms: 5, last_addresses: Vec::new(), rule: None }
 }
 
 /// The database without the rules of this crate. One that was just closed holds its file for a moment longer.
+fn blocked() -> BlockedPeer {
+    BlockedPeer { id: PeerId::from_digest([6; 32]), name: "Eve".to_owned(), blocked_unix_ms: 6 }
+}
+
+fn lent() -> LentDay {
+    LentDay { day: 5, bytes: 6, by_peer: Default::default() }
+}
+
 fn open_raw(dir: &Path) -> sled::Db {
     let until = Instant::now() + Duration::from_secs(10);
     loop {
@@ -59,6 +67,8 @@ fn fill(dir: &Path) {
     ops.push(Op::Order(records().iter().map(|record| record.id).collect()));
     ops.push(Op::PutSettings(settings()));
     ops.push(Op::PutFriend(friend()));
+    ops.push(Op::PutBlocked(blocked()));
+    ops.push(Op::PutLentDay(lent()));
     store.apply(&ops).unwrap();
     store.flush().unwrap();
     for n in 1..200 {
@@ -72,6 +82,8 @@ fn check_list(store: &Store) {
     assert_eq!(store.downloads().unwrap(), records());
     assert_eq!(store.settings().unwrap(), settings());
     assert_eq!(store.friends().unwrap(), [friend()]);
+    assert_eq!(store.blocked().unwrap(), [blocked()]);
+    assert_eq!(store.lent().unwrap(), [lent()]);
 }
 
 fn names(dir: &Path) -> Vec<String> {

@@ -7,9 +7,12 @@ use std::path::Path;
 
 use common::{chunk, download};
 use manyhands_core::{
-    DownloadId, Failure, FailureCode, Life, MAP_CHUNK_ENTRIES, PeerId, SourceId, SourceRecord,
+    DownloadId, Failure, FailureCode, HostList, Ledger, LendRule, LentDay, Life, MAP_CHUNK_ENTRIES,
+    PeerId, SourceId, SourceRecord,
 };
-use manyhands_store::{Friend, Op, OpenError, Opened, Settings, Store, StoreError, Theme};
+use manyhands_store::{
+    BlockedPeer, Friend, Op, OpenError, Opened, Settings, Store, StoreError, Theme,
+};
 
 /// Opens the profile, which has to be in order.
 fn open(dir: &Path) -> Store {
@@ -34,6 +37,7 @@ fn friend(n: u8) -> Friend {
         name: format!("friend {n}"),
         added_unix_ms: 1_764_000_000_000,
         last_addresses: vec!["10.77.1.12:52100".parse().unwrap(), "[fe80::1]:1".parse().unwrap()],
+        rule: None,
     }
 }
 
@@ -245,4 +249,78 @@ fn nobody_else_can_read_what_is_stored() {
         let found = std::fs::metadata(data_dir.join(name)).unwrap().permissions().mode() & 0o777;
         assert_eq!(found, mode, "{name:?}");
     }
+}
+
+fn blocked(n: u8) -> BlockedPeer {
+    BlockedPeer {
+        id: PeerId::from_digest([n; 32]),
+        name: format!("blocked {n}"),
+        blocked_unix_ms: 7,
+    }
+}
+
+fn lent(day: i32, bytes: u64) -> LentDay {
+    LentDay { day, bytes, by_peer: [(PeerId::from_digest([1; 32]), bytes)].into() }
+}
+
+#[test]
+fn rules_blocked_devices_and_what_was_lent_are_there_after_another_opening() {
+    let dir = tempfile::tempdir().unwrap();
+    let hours = Some("22-8".parse().unwrap());
+    let rule = Some(LendRule { daily_bytes: 5, bytes_per_s: 6, hours });
+    let settings = Settings {
+        lend_daily_bytes: 0,
+        lend_hours: hours,
+        lend_never_hosts: Some(HostList::new(["example.org"]).unwrap()),
+        ..Settings::default()
+    };
+    let store = open(dir.path());
+    store
+        .apply(&[
+            Op::PutFriend(Friend { rule, ..friend(1) }),
+            Op::PutBlocked(blocked(2)),
+            Op::PutBlocked(blocked(3)),
+            Op::RemoveBlocked(blocked(3).id),
+            Op::PutSettings(settings.clone()),
+            Op::PutLentDay(lent(-1, 3)),
+            Op::PutLentDay(lent(2, 4)),
+            Op::PutLentDay(lent(2, 9)),
+        ])
+        .unwrap();
+    drop(store);
+    let store = open(dir.path());
+    assert_eq!(store.friends().unwrap(), [Friend { rule, ..friend(1) }]);
+    assert_eq!(store.blocked().unwrap(), [blocked(2)]);
+    assert_eq!(store.lent().unwrap(), [lent(-1, 3), lent(2, 9)]);
+    assert_eq!(store.settings().unwrap(), settings);
+}
+
+#[test]
+fn only_the_last_days_of_lending_are_kept_and_never_is_today_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    for day in 0..20 {
+        store.apply(&[Op::PutLentDay(lent(70_000 + day, 1))]).unwrap();
+    }
+    let all: Vec<_> = (0..20).map(|day| Op::PutLentDay(lent(80_000 + day, 1))).collect();
+    store.apply(&all).unwrap();
+    store.apply(&[Op::PutLentDay(lent(100, 1))]).unwrap();
+    let days: Vec<_> = store.lent().unwrap().iter().map(|day| day.day).collect();
+    assert_eq!(days.len(), Ledger::MAX_DAYS);
+    assert_eq!((days.first(), days.last()), (Some(&100), Some(&80_019)));
+}
+
+#[test]
+fn the_longest_list_of_hosts_and_the_busiest_day_fit() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let host = |n: usize| format!("{}.{n:03}.example", "a".repeat(52));
+    let hosts = HostList::new((0..HostList::MAX_HOSTS).map(host)).unwrap();
+    let settings = Settings { lend_never_hosts: Some(hosts), ..Settings::default() };
+    let peer = |n: usize| PeerId::from_digest(std::array::from_fn(|i| (n >> (i % 2 * 8)) as u8));
+    let by_peer = (0..LentDay::MAX_PEERS).map(|n| (peer(n), u64::MAX)).collect();
+    let day = LentDay { day: 1, bytes: u64::MAX, by_peer };
+    store.apply(&[Op::PutSettings(settings.clone()), Op::PutLentDay(day.clone())]).unwrap();
+    assert_eq!(store.settings().unwrap(), settings);
+    assert_eq!(store.lent().unwrap(), [day]);
 }

@@ -19,4 +19,8 @@ fileName: string | null, sizeBytes: number | null,
 /**
  * The most that it would cost.
  */
-budgetBytes: number, expiresInS: number, };
+budgetBytes: number, expiresInS: number, 
+/**
+ * This stranger was declined so often that blocking it should be offered.
+ */
+offerBlock?: boolean, };

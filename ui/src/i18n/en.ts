@@ -172,6 +172,18 @@ const failures = {
     title: 'The list of downloads cannot be saved',
     hint: 'Make room on the disk of your profile, or see to its rights, then start the download again.',
   },
+  'no-host': {
+    title: 'This is no host',
+    hint: 'Write names such as example.org, or addresses, without https:// and without what follows the name.',
+  },
+  'too-many': {
+    title: 'There are too many',
+    hint: 'Take off some that you no longer need.',
+  },
+  blocked: {
+    title: 'This device is blocked',
+    hint: 'Unblock the device first.',
+  },
   internal: {
     title: 'Something went wrong in Manyhands',
     hint: 'This is a mistake in Manyhands. Please report it; what has arrived is kept.',

@@ -140,6 +140,18 @@ export const zhCN: Catalogue = {
       title: '无法保存下载列表',
       hint: '请为配置文件所在的磁盘腾出空间或检查其权限，然后重新开始下载。',
     },
+    'no-host': {
+      title: '这不是主机名',
+      hint: '请填写 example.org 这样的名称或地址，不要带 https://，也不要带名称后面的部分。',
+    },
+    'too-many': {
+      title: '数量过多',
+      hint: '请去掉一些不再需要的。',
+    },
+    blocked: {
+      title: '该设备已被屏蔽',
+      hint: '请先解除对该设备的屏蔽。',
+    },
     internal: {
       title: 'Manyhands 内部出错',
       hint: '这是 Manyhands 的错误，请报告给我们；已下载的部分已保留。',

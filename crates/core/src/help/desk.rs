@@ -1,142 +1,43 @@
-//! The helper's side: which requests become prompts, which are answered without one, and what is
-//! being lent.
+//! The helper's side: which requests become prompts, which are answered without one, what is being
+//! lent, and on what terms.
+//!
+//! What is lent stays within the terms at every moment, not only when a request comes in: whatever
+//! happens, and at least with every tick, what is no longer within them ends.
 //!
 //! A prompt takes a person's attention, so prompts are what is counted: a request that a rule
 //! accepts makes none, and one that is over the bounds is declined unseen. Strangers share a few
 //! prompts among them; a friend's never wait for them.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{HelpAnswer, HelpDecline, HelpEnd, HelpId};
+use super::attention::Attention;
+use super::desk_io::{DeskBounds, DeskEffect, DeskInput, HelpAsk, LentSession, Standing};
+use super::ledger::{Ledger, LentDay, LocalTime};
+use super::{AcceptRule, HelpAnswer, HelpDecline, HelpEnd, HelpId, HostList, LendRule, LendTerms};
 use crate::PeerId;
-
-/// What the user's attention is worth. The defaults are start values taken from what LAN tools
-/// allow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DeskBounds {
-    /// A prompt that nobody answers goes away: 60 s.
-    pub expiry: Duration,
-    /// Prompts that one stranger's device may make in ten minutes: 3 …
-    pub stranger_per_10_min: usize,
-    /// … and in a day: 10.
-    pub stranger_per_day: usize,
-    /// Prompts from strangers behind one address in ten minutes, however many devices they say they
-    /// are: 3.
-    pub address_per_10_min: usize,
-    /// Prompts from all strangers in ten minutes: 5. With [`Self::expiry`] this bounds the open
-    /// ones too.
-    pub strangers_per_10_min: usize,
-    /// Prompts that one friend may make in a minute: 6.
-    pub friend_per_min: usize,
-    /// Open prompts of one friend: 3. A stranger has one at most.
-    pub friend_open: usize,
-    /// Open prompts of all friends: 16. Strangers have their own share.
-    pub friends_open: usize,
-    /// After so many refusals a stranger is not shown again for an hour: 2.
-    pub declines_before_quiet: u32,
-    /// Sessions with one device: 4 downloads.
-    pub sessions_per_device: usize,
-    /// Sessions in all: 32.
-    pub sessions: usize,
-}
-
-/// How the user stands to the device that asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    Stranger,
-    Friend,
-    Blocked,
-}
-
-/// A request that has just come in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HelpAsk {
-    pub id: HelpId,
-    /// As the handshake has proved it.
-    pub from: PeerId,
-    /// Where the connection comes from.
-    pub address: IpAddr,
-    pub standing: Standing,
-    /// The most that it asks for.
-    pub budget_bytes: u64,
-    /// A rule says yes without a prompt, up to so many bytes.
-    pub auto_accept_bytes: Option<u64>,
-}
-
-/// A fact for the desk.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DeskInput {
-    Requested(HelpAsk),
-    /// The user says yes; `budget_bytes` lowers what was asked for.
-    UserAccepted {
-        id: HelpId,
-        budget_bytes: Option<u64>,
-    },
-    UserDeclined {
-        id: HelpId,
-    },
-    /// The user stops a running session.
-    UserStopped {
-        id: HelpId,
-    },
-    /// The requester took a request back, or said that the session is over, or is gone.
-    EndedByRequester {
-        id: HelpId,
-    },
-    /// How many content bytes the session has sent in all.
-    Sent {
-        id: HelpId,
-        total_bytes: u64,
-    },
-    /// The switch that ends all lending, and allows it. Off at the start.
-    LendingSwitched {
-        on: bool,
-    },
-    /// The user blocks a device: everything with it ends.
-    PeerBlocked {
-        peer: PeerId,
-    },
-    Tick,
-}
-
-/// An order to the shell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeskEffect {
-    /// Show the request to the user.
-    Prompt { id: HelpId },
-    /// Take the prompt away, wherever it is shown. Follows each `Prompt` exactly once.
-    ClosePrompt { id: HelpId },
-    /// Answer the requester. Exactly once a request, unless the requester ended it first.
-    Answer { id: HelpId, answer: HelpAnswer },
-    /// Cut the streams of the session and tell the requester. Exactly once a session, unless the
-    /// requester ended it first.
-    EndSession { id: HelpId, reason: HelpEnd },
-}
-
-/// A session in which this device helps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LentSession {
-    pub peer: PeerId,
-    pub budget_bytes: u64,
-    pub sent_bytes: u64,
-    pub since: Duration,
-}
 
 /// See the top of this file.
 #[derive(Debug)]
 pub struct HelpDesk {
     bounds: DeskBounds,
     lending: bool,
+    terms: LendTerms,
+    rules: BTreeMap<PeerId, LendRule>,
+    never_hosts: HostList,
+    ledger: Ledger,
+    clock: LocalTime,
     pending: BTreeMap<HelpId, Pending>,
     sessions: BTreeMap<HelpId, LentSession>,
-    /// Prompts shown, the oldest first; only as far back as a bound looks.
-    shown: VecDeque<Shown>,
-    /// Strangers whose prompts the user has declined.
-    declined: BTreeMap<PeerId, Declined>,
+    /// Sessions that were ordered to end, the last bytes of which have not been told: whose, and
+    /// what is counted.
+    ending: BTreeMap<HelpId, (PeerId, u64)>,
+    attention: Attention,
     effects: VecDeque<DeskEffect>,
 }
+
+/// Sessions whose last bytes may be waited for; the shell tells them within moments.
+const MAX_ENDING: usize = 256;
 
 #[derive(Debug)]
 struct Pending {
@@ -144,56 +45,39 @@ struct Pending {
     expires: Duration,
 }
 
-#[derive(Debug)]
-struct Shown {
-    at: Duration,
-    by: PeerId,
-    address: IpAddr,
-    friend: bool,
-}
-
-#[derive(Debug)]
-struct Declined {
-    times: u32,
-    last: Duration,
-}
-
-const MINUTE: Duration = Duration::from_secs(60);
-const TEN_MINUTES: Duration = Duration::from_secs(600);
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
-
-impl Default for DeskBounds {
-    fn default() -> Self {
-        Self {
-            expiry: MINUTE,
-            stranger_per_10_min: 3,
-            stranger_per_day: 10,
-            address_per_10_min: 3,
-            strangers_per_10_min: 5,
-            friend_per_min: 6,
-            friend_open: 3,
-            friends_open: 16,
-            declines_before_quiet: 2,
-            sessions_per_device: 4,
-            sessions: 32,
-        }
-    }
+/// What allows a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leave {
+    Rule,
+    /// The user, now or by the terms for all.
+    User,
 }
 
 impl HelpDesk {
-    /// Not lending, nothing pending.
+    /// Not lending, nothing pending, nothing lent yet; no terms but the switch, and no host that is
+    /// not lent for.
     #[must_use]
     pub fn new(bounds: DeskBounds) -> Self {
         Self {
             bounds,
             lending: false,
+            terms: LendTerms::default(),
+            rules: BTreeMap::new(),
+            never_hosts: HostList::empty(),
+            ledger: Ledger::default(),
+            clock: LocalTime::default(),
             pending: BTreeMap::new(),
             sessions: BTreeMap::new(),
-            shown: VecDeque::new(),
-            declined: BTreeMap::new(),
+            ending: BTreeMap::new(),
+            attention: Attention::default(),
             effects: VecDeque::new(),
         }
+    }
+
+    /// With what was lent before.
+    #[must_use]
+    pub fn with_ledger(self, ledger: Ledger) -> Self {
+        Self { ledger, ..self }
     }
 
     /// Takes in a fact. Facts about requests that are over, or were never there, change nothing.
@@ -204,30 +88,50 @@ impl HelpDesk {
             DeskInput::UserAccepted { id, budget_bytes } => {
                 if let Some(pending) = self.close(id) {
                     let budget = budget_bytes.unwrap_or(u64::MAX).min(pending.ask.budget_bytes);
-                    self.begin(&pending.ask, budget, now);
+                    self.accepted_by_user(&pending.ask, budget, now);
                 }
             }
             DeskInput::UserDeclined { id } => {
                 if let Some(pending) = self.close(id) {
                     self.answer(id, HelpAnswer::Decline(HelpDecline::No));
-                    self.remember_decline(&pending.ask, now);
+                    self.attention.declined(&pending.ask, now);
                 }
             }
             DeskInput::UserStopped { id } => self.end(id, HelpEnd::Stopped),
             DeskInput::EndedByRequester { id } => {
                 self.close(id);
                 self.sessions.remove(&id);
+                self.ending.remove(&id);
             }
-            DeskInput::Sent { id, total_bytes } => self.sent(id, total_bytes),
-            DeskInput::LendingSwitched { on } => {
-                self.lending = on;
-                if !on {
-                    self.end_all(|_| true, HelpDecline::NotLending);
+            DeskInput::Sent { id, total_bytes, quiet } => {
+                self.count(id, total_bytes);
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.quiet = quiet;
                 }
             }
-            DeskInput::PeerBlocked { peer } => self.end_all(|id| id == peer, HelpDecline::No),
+            DeskInput::SessionOver { id, total_bytes } => {
+                self.count(id, total_bytes);
+                self.sessions.remove(&id);
+                self.ending.remove(&id);
+            }
+            DeskInput::LendingSwitched { on } => self.lending = on,
+            DeskInput::TermsChanged(terms) => self.terms = terms,
+            DeskInput::RuleSet { peer, rule } => {
+                self.rules.insert(peer, rule);
+                self.attention.forgive(peer);
+            }
+            DeskInput::RuleRemoved { peer } => drop(self.rules.remove(&peer)),
+            DeskInput::NeverHostsChanged(hosts) => self.never_hosts = hosts,
+            DeskInput::PeerBlocked { peer } | DeskInput::FriendRemoved { peer } => {
+                self.rules.remove(&peer);
+                self.attention.forgive(peer);
+                self.decline_all(HelpDecline::No, |ask| ask.from == peer);
+                self.end_all(|session| (session.peer == peer).then_some(HelpEnd::Stopped));
+            }
+            DeskInput::LocalTime(clock) => self.clock = clock,
             DeskInput::Tick => {}
         }
+        self.keep_to_terms();
     }
 
     /// What the shell must do, in order.
@@ -235,7 +139,8 @@ impl HelpDesk {
         self.effects.pop_front()
     }
 
-    /// When to hand in a [`DeskInput::Tick`].
+    /// When to hand in a [`DeskInput::Tick`]. Terms that depend on the clock on the wall want
+    /// [`DeskInput::LocalTime`] every second at least.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         self.pending.values().map(|pending| pending.expires).min()
@@ -254,8 +159,67 @@ impl HelpDesk {
         prompts
     }
 
+    /// The most that a yes would cost now.
+    #[must_use]
+    pub fn most_bytes(&self, ask: &HelpAsk) -> u64 {
+        ask.budget_bytes.min(self.left_today())
+    }
+
+    /// Whether this device has asked in vain so often that the user might rather never hear of it.
+    #[must_use]
+    pub fn is_nuisance(&self, peer: PeerId) -> bool {
+        self.attention.times_declined(peer) >= self.bounds.declines_before_block
+    }
+
+    #[must_use]
+    pub fn never_hosts(&self) -> &HostList {
+        &self.never_hosts
+    }
+
     pub fn sessions(&self) -> impl Iterator<Item = (HelpId, &LentSession)> {
         self.sessions.iter().map(|(id, session)| (*id, session))
+    }
+
+    /// What was lent since midnight to one peer.
+    #[must_use]
+    pub fn lent_today_to(&self, peer: PeerId) -> u64 {
+        self.ledger.bytes_to(self.clock.day, peer)
+    }
+
+    /// What was lent since midnight, to be stored; `None`: nothing.
+    #[must_use]
+    pub fn lent_today(&self) -> Option<&LentDay> {
+        self.ledger.day(self.clock.day)
+    }
+
+    /// What may still be lent today to all together.
+    fn left_today(&self) -> u64 {
+        left(self.terms.daily_bytes, self.ledger.bytes(self.clock.day))
+    }
+
+    /// What a rule still allows this peer today, within the terms for all; or why it allows nothing
+    /// now.
+    fn left_of_rule(&self, peer: PeerId) -> Result<u64, HelpEnd> {
+        let rule = self.rules.get(&peer).ok_or(HelpEnd::Stopped)?;
+        if !is_within(rule.hours, self.clock) {
+            return Err(HelpEnd::Stopped);
+        }
+        let lent = self.ledger.bytes_to(self.clock.day, peer);
+        let left = left(rule.daily_bytes, lent).min(self.left_today());
+        if left == 0 { Err(HelpEnd::Budget) } else { Ok(left) }
+    }
+
+    /// Why nobody is helped now; `None`: somebody may be.
+    fn closed(&self) -> Option<HelpEnd> {
+        if !self.lending || !is_within(self.terms.hours, self.clock) {
+            Some(HelpEnd::Stopped)
+        } else {
+            (self.left_today() == 0).then_some(HelpEnd::Budget)
+        }
+    }
+
+    fn is_never_lent_for(&self, hosts: &[String]) -> bool {
+        hosts.iter().any(|host| self.never_hosts.covers(host))
     }
 
     fn requested(&mut self, ask: HelpAsk, now: Duration) {
@@ -263,89 +227,148 @@ impl HelpDesk {
         if self.pending.contains_key(&id) || self.sessions.contains_key(&id) {
             return;
         }
+        let deserted = self.bounds.deserted;
+        self.end_all(|session| {
+            (session.peer == ask.from && session.quiet >= deserted).then_some(HelpEnd::Lost)
+        });
         let refusal = match ask.standing {
             Standing::Blocked => Some(HelpDecline::No),
-            _ if !self.lending => Some(HelpDecline::NotLending),
-            _ if !self.has_room_for_session(ask.from) => Some(HelpDecline::TooMany),
+            _ if self.closed().is_some() => Some(HelpDecline::NotLending),
+            _ if self.is_never_lent_for(&ask.hosts) => Some(HelpDecline::Host),
+            _ if !self.has_room_for_session(&ask) => Some(HelpDecline::TooMany),
             _ => None,
         };
         if let Some(reason) = refusal {
             return self.answer(id, HelpAnswer::Decline(reason));
         }
-        if let Some(allowed) = ask.auto_accept_bytes {
-            return self.begin(&ask, allowed.min(ask.budget_bytes), now);
+        if let Some((leave, budget)) = self.allowed_unasked(&ask) {
+            return self.begin(&ask, leave, budget.min(ask.budget_bytes), now);
         }
-        if let Some(reason) = self.refuses_prompt(&ask, now) {
+        let open = self.pending.values().map(|pending| &pending.ask);
+        if let Some(reason) = self.attention.refuses(&self.bounds, &ask, open, now) {
             return self.answer(id, HelpAnswer::Decline(reason));
         }
-        let friend = ask.standing == Standing::Friend;
-        self.shown.push_back(Shown { at: now, by: ask.from, address: ask.address, friend });
+        self.attention.spend(&ask, now);
         self.pending.insert(id, Pending { ask, expires: now.saturating_add(self.bounds.expiry) });
         self.effects.push_back(DeskEffect::Prompt { id });
     }
 
-    fn refuses_prompt(&mut self, ask: &HelpAsk, now: Duration) -> Option<HelpDecline> {
-        self.forget(now);
-        let bounds = self.bounds;
-        let open = |of: &dyn Fn(&HelpAsk) -> bool| {
-            self.pending.values().filter(|pending| of(&pending.ask)).count()
+    /// Who says yes without a prompt, and up to how much. Whoever has a rule is asked about outside
+    /// of it, whatever holds for all.
+    fn allowed_unasked(&self, ask: &HelpAsk) -> Option<(Leave, u64)> {
+        let friend = ask.standing == Standing::Friend;
+        if friend && self.rules.contains_key(&ask.from) {
+            return Some((Leave::Rule, self.left_of_rule(ask.from).ok()?));
+        }
+        let accepted = match self.terms.accept {
+            AcceptRule::Ask => false,
+            AcceptRule::Friends => friend,
+            AcceptRule::All => true,
         };
-        let shown = |within: Duration, of: &dyn Fn(&Shown) -> bool| {
-            self.shown
-                .iter()
-                .filter(|shown| now.saturating_sub(shown.at) < within && of(shown))
-                .count()
-        };
-        let by_device = |shown: &Shown| shown.by == ask.from;
-        let too_many = if ask.standing == Standing::Friend {
-            open(&|other| other.from == ask.from) >= bounds.friend_open
-                || open(&|other| other.standing == Standing::Friend) >= bounds.friends_open
-                || shown(MINUTE, &by_device) >= bounds.friend_per_min
-        } else {
-            let quiet = self.declined.get(&ask.from).is_some_and(|declined| {
-                declined.times >= bounds.declines_before_quiet
-                    && now.saturating_sub(declined.last) < HOUR
-            });
-            if quiet {
-                return Some(HelpDecline::No);
+        accepted.then(|| (Leave::User, self.left_today()))
+    }
+
+    /// A rule that was made with the yes holds for this session already, where it covers it.
+    fn accepted_by_user(&mut self, ask: &HelpAsk, budget_bytes: u64, now: Duration) {
+        match self.left_of_rule(ask.from) {
+            Ok(left) => self.begin(ask, Leave::Rule, budget_bytes.min(left), now),
+            Err(_) => {
+                self.begin(ask, Leave::User, budget_bytes.min(self.left_today()), now);
             }
-            open(&|other| other.from == ask.from) >= 1
-                || shown(TEN_MINUTES, &by_device) >= bounds.stranger_per_10_min
-                || shown(DAY, &by_device) >= bounds.stranger_per_day
-                || shown(TEN_MINUTES, &|s| !s.friend && s.address == ask.address)
-                    >= bounds.address_per_10_min
-                || shown(TEN_MINUTES, &|s| !s.friend) >= bounds.strangers_per_10_min
+        }
+    }
+
+    fn has_room_for_session(&self, ask: &HelpAsk) -> bool {
+        let count = |of: &dyn Fn(&LentSession) -> bool| {
+            self.sessions.values().filter(|session| of(session)).count()
         };
-        too_many.then_some(HelpDecline::TooMany)
+        self.sessions.len() < self.bounds.sessions
+            && count(&|session| session.peer == ask.from) < self.bounds.sessions_per_device
+            && (ask.standing == Standing::Friend
+                || count(&|session| !session.friend) < self.bounds.strangers_sessions)
     }
 
-    /// Forgets what no bound looks at any more. What is kept is bounded by the prompts that were
-    /// shown.
-    fn forget(&mut self, now: Duration) {
-        self.shown
-            .retain(|shown| now.saturating_sub(shown.at) < if shown.friend { MINUTE } else { DAY });
-        self.declined.retain(|_, declined| now.saturating_sub(declined.last) < DAY);
-    }
-
-    fn has_room_for_session(&self, peer: PeerId) -> bool {
-        let same = self.sessions.values().filter(|session| session.peer == peer).count();
-        self.sessions.len() < self.bounds.sessions && same < self.bounds.sessions_per_device
-    }
-
-    fn begin(&mut self, ask: &HelpAsk, budget_bytes: u64, now: Duration) {
-        if !self.has_room_for_session(ask.from) {
+    fn begin(&mut self, ask: &HelpAsk, leave: Leave, budget_bytes: u64, now: Duration) {
+        if !self.has_room_for_session(ask) {
             return self.answer(ask.id, HelpAnswer::Decline(HelpDecline::TooMany));
         }
-        let session = LentSession { peer: ask.from, budget_bytes, sent_bytes: 0, since: now };
+        let session = LentSession {
+            peer: ask.from,
+            friend: ask.standing == Standing::Friend,
+            by_rule: leave == Leave::Rule,
+            budget_bytes,
+            sent_bytes: 0,
+            since: now,
+            hosts: ask.hosts.clone(),
+            quiet: Duration::ZERO,
+            bytes_per_s: None,
+        };
         self.sessions.insert(ask.id, session);
         self.answer(ask.id, HelpAnswer::Accept { budget_bytes });
     }
 
-    fn sent(&mut self, id: HelpId, total_bytes: u64) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        session.sent_bytes = session.sent_bytes.max(total_bytes);
+    /// Puts into the ledger what a session has sent since it was counted last.
+    fn count(&mut self, id: HelpId, total_bytes: u64) {
+        let (peer, counted) = match (self.sessions.get_mut(&id), self.ending.get_mut(&id)) {
+            (Some(session), _) => (session.peer, &mut session.sent_bytes),
+            (None, Some((peer, counted))) => (*peer, counted),
+            (None, None) => return,
+        };
+        let more = total_bytes.saturating_sub(*counted);
+        *counted += more;
+        let rules = &self.rules;
+        self.ledger.add(self.clock.day, peer, more, |peer| rules.contains_key(&peer));
+    }
+
+    /// Ends whatever is no longer within the terms, and shares out what the rules allow.
+    fn keep_to_terms(&mut self) {
+        if let Some(reason) = self.closed() {
+            self.decline_all(HelpDecline::NotLending, |_| true);
+            return self.end_all(|_| Some(reason));
+        }
+        let never: Vec<_> = self
+            .pending
+            .values()
+            .map(|pending| &pending.ask)
+            .filter(|ask| self.is_never_lent_for(&ask.hosts))
+            .map(|ask| ask.id)
+            .collect();
+        self.decline_all(HelpDecline::Host, |ask| never.contains(&ask.id));
+        let over: Vec<_> = self
+            .sessions
+            .iter()
+            .filter_map(|(id, session)| Some((*id, self.why_over(session)?)))
+            .collect();
+        for (id, reason) in over {
+            self.end(id, reason);
+        }
+        self.share_rates();
+    }
+
+    fn why_over(&self, session: &LentSession) -> Option<HelpEnd> {
         if session.sent_bytes >= session.budget_bytes {
-            self.end(id, HelpEnd::Budget);
+            return Some(HelpEnd::Budget);
+        }
+        if self.is_never_lent_for(&session.hosts) {
+            return Some(HelpEnd::Stopped);
+        }
+        if session.by_rule { self.left_of_rule(session.peer).err() } else { None }
+    }
+
+    /// The rate of a rule is for all sessions of its peer together.
+    fn share_rates(&mut self) {
+        let mut counts: BTreeMap<PeerId, u64> = BTreeMap::new();
+        for session in self.sessions.values() {
+            *counts.entry(session.peer).or_default() += 1;
+        }
+        for (id, session) in &mut self.sessions {
+            let rate = self.rules.get(&session.peer).map_or(0, |rule| rule.bytes_per_s);
+            let count = counts.get(&session.peer).copied().unwrap_or(1);
+            let bytes_per_s = (rate > 0).then(|| (rate / count).max(1));
+            if session.bytes_per_s != bytes_per_s {
+                session.bytes_per_s = bytes_per_s;
+                self.effects.push_back(DeskEffect::LimitSession { id: *id, bytes_per_s });
+            }
         }
     }
 
@@ -357,20 +380,27 @@ impl HelpDesk {
     }
 
     fn end(&mut self, id: HelpId, reason: HelpEnd) {
-        if self.sessions.remove(&id).is_some() {
+        if let Some(session) = self.sessions.remove(&id) {
+            while self.ending.len() >= MAX_ENDING {
+                self.ending.pop_first();
+            }
+            self.ending.insert(id, (session.peer, session.sent_bytes));
             self.effects.push_back(DeskEffect::EndSession { id, reason });
         }
     }
 
-    fn end_all(&mut self, of: impl Fn(PeerId) -> bool, decline: HelpDecline) {
-        let pending = self.pending.values().filter(|p| of(p.ask.from)).map(|p| p.ask.id);
+    fn end_all(&mut self, why: impl Fn(&LentSession) -> Option<HelpEnd>) {
+        let ended = self.sessions.iter().filter_map(|(id, session)| Some((*id, why(session)?)));
+        for (id, reason) in ended.collect::<Vec<_>>() {
+            self.end(id, reason);
+        }
+    }
+
+    fn decline_all(&mut self, reason: HelpDecline, of: impl Fn(&HelpAsk) -> bool) {
+        let pending = self.pending.values().filter(|p| of(&p.ask)).map(|p| p.ask.id);
         for id in pending.collect::<Vec<_>>() {
             self.close(id);
-            self.answer(id, HelpAnswer::Decline(decline));
-        }
-        let sessions = self.sessions.iter().filter(|(_, session)| of(session.peer));
-        for id in sessions.map(|(id, _)| *id).collect::<Vec<_>>() {
-            self.end(id, HelpEnd::Stopped);
+            self.answer(id, HelpAnswer::Decline(reason));
         }
     }
 
@@ -382,16 +412,16 @@ impl HelpDesk {
         }
     }
 
-    fn remember_decline(&mut self, ask: &HelpAsk, now: Duration) {
-        if ask.standing == Standing::Friend {
-            return;
-        }
-        let declined = self.declined.entry(ask.from).or_insert(Declined { times: 0, last: now });
-        declined.times = declined.times.saturating_add(1);
-        declined.last = now;
-    }
-
     fn answer(&mut self, id: HelpId, answer: HelpAnswer) {
         self.effects.push_back(DeskEffect::Answer { id, answer });
     }
+}
+
+/// What is left of a daily budget; 0 is none to keep to.
+fn left(daily_bytes: u64, lent_bytes: u64) -> u64 {
+    if daily_bytes == 0 { u64::MAX } else { daily_bytes.saturating_sub(lent_bytes) }
+}
+
+fn is_within(hours: Option<super::Hours>, clock: LocalTime) -> bool {
+    hours.is_none_or(|hours| hours.contains(clock.minute))
 }

@@ -5,7 +5,31 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::AcceptRule;
+
 const MINUTES_OF_DAY: u16 = 24 * 60;
+
+/// On what terms everybody is helped. How fast is kept by whoever sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LendTerms {
+    pub accept: AcceptRule,
+    /// From midnight to midnight; 0: no bound.
+    pub daily_bytes: u64,
+    /// `None`: always.
+    pub hours: Option<Hours>,
+}
+
+/// On what terms one friend is always helped, never beyond those for all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LendRule {
+    /// From midnight to midnight; 0: as much as for all.
+    pub daily_bytes: u64,
+    /// For all sessions of this friend together; 0: as fast as for all.
+    pub bytes_per_s: u64,
+    /// `None`: always.
+    pub hours: Option<Hours>,
+}
 
 /// A part of each day in local time, which may go over midnight. As a text `22-08` or `22:30-8:15`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

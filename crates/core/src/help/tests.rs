@@ -7,48 +7,68 @@ use proptest::prelude::*;
 use super::*;
 use crate::PeerId;
 
-const MIB: u64 = 1 << 20;
+pub(super) const MIB: u64 = 1 << 20;
 
-fn s(seconds: u64) -> Duration {
+pub(super) fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn peer(n: u8) -> PeerId {
+pub(super) fn peer(n: u8) -> PeerId {
     PeerId::from_digest([n; 32])
 }
 
-fn ask(id: u128, from: u8, standing: Standing) -> HelpAsk {
+pub(super) fn ask(id: u128, from: u8, standing: Standing) -> HelpAsk {
     HelpAsk {
         id: HelpId(id),
         from: peer(from),
         address: IpAddr::V4(Ipv4Addr::new(10, 0, 0, from)),
         standing,
+        hosts: vec!["files.example.org".to_owned()],
         budget_bytes: 100 * MIB,
-        auto_accept_bytes: None,
     }
 }
 
-fn lending_desk() -> HelpDesk {
+pub(super) fn lending_desk() -> HelpDesk {
     let mut desk = HelpDesk::new(DeskBounds::default());
     desk.handle(DeskInput::LendingSwitched { on: true }, s(0));
     desk
 }
 
-fn effects(desk: &mut HelpDesk) -> Vec<DeskEffect> {
+/// A desk that accepts everything within its bounds.
+pub(super) fn open_desk() -> HelpDesk {
+    let mut desk = lending_desk();
+    let terms = LendTerms { accept: AcceptRule::All, ..LendTerms::default() };
+    desk.handle(DeskInput::TermsChanged(terms), s(0));
+    desk
+}
+
+pub(super) fn sent(desk: &mut HelpDesk, id: u128, total_bytes: u64, now: Duration) {
+    desk.handle(DeskInput::Sent { id: HelpId(id), total_bytes, quiet: Duration::ZERO }, now);
+}
+
+pub(super) fn accepted(id: u128, budget_bytes: u64) -> DeskEffect {
+    DeskEffect::Answer { id: HelpId(id), answer: HelpAnswer::Accept { budget_bytes } }
+}
+
+pub(super) fn ended(id: u128, reason: HelpEnd) -> DeskEffect {
+    DeskEffect::EndSession { id: HelpId(id), reason }
+}
+
+pub(super) fn effects(desk: &mut HelpDesk) -> Vec<DeskEffect> {
     std::iter::from_fn(|| desk.poll_effect()).collect()
 }
 
 /// What the desk does with one request.
-fn request(desk: &mut HelpDesk, ask: HelpAsk, now: Duration) -> Vec<DeskEffect> {
+pub(super) fn request(desk: &mut HelpDesk, ask: HelpAsk, now: Duration) -> Vec<DeskEffect> {
     desk.handle(DeskInput::Requested(ask), now);
     effects(desk)
 }
 
-fn declined(id: u128, reason: HelpDecline) -> Vec<DeskEffect> {
+pub(super) fn declined(id: u128, reason: HelpDecline) -> Vec<DeskEffect> {
     vec![DeskEffect::Answer { id: HelpId(id), answer: HelpAnswer::Decline(reason) }]
 }
 
-fn prompted(id: u128) -> Vec<DeskEffect> {
+pub(super) fn prompted(id: u128) -> Vec<DeskEffect> {
     vec![DeskEffect::Prompt { id: HelpId(id) }]
 }
 
@@ -60,10 +80,10 @@ fn a_request_is_prompted_accepted_counted_and_ended() {
     let answer = HelpAnswer::Accept { budget_bytes: 10 * MIB };
     let accepted = [DeskEffect::ClosePrompt { id }, DeskEffect::Answer { id, answer }];
     assert_eq!(effects(&mut desk), accepted);
-    desk.handle(DeskInput::Sent { id, total_bytes: 4 * MIB }, s(6));
+    sent(&mut desk, 1, 4 * MIB, s(6));
     assert_eq!(desk.sessions().map(|(_, s)| s.sent_bytes).collect::<Vec<_>>(), [4 * MIB]);
     assert_eq!(effects(&mut desk), []);
-    desk.handle(DeskInput::Sent { id, total_bytes: 10 * MIB }, s(7));
+    sent(&mut desk, 1, 10 * MIB, s(7));
     assert_eq!(effects(&mut desk), [DeskEffect::EndSession { id, reason: HelpEnd::Budget }]);
     assert_eq!(desk.sessions().count(), 0);
 }
@@ -101,13 +121,13 @@ fn nothing_is_lent_before_the_switch_is_on_and_all_ends_when_it_goes_off() {
     let mut desk = HelpDesk::new(DeskBounds::default());
     let refused = request(&mut desk, ask(1, 1, Standing::Friend), s(0));
     assert_eq!(refused, declined(1, HelpDecline::NotLending));
-    let auto = HelpAsk { auto_accept_bytes: Some(MIB), ..ask(2, 1, Standing::Friend) };
-    assert_eq!(request(&mut desk, auto.clone(), s(0)), declined(2, HelpDecline::NotLending));
+    desk.handle(DeskInput::RuleSet { peer: peer(1), rule: LendRule::default() }, s(0));
+    let refused = request(&mut desk, ask(2, 1, Standing::Friend), s(0));
+    assert_eq!(refused, declined(2, HelpDecline::NotLending));
 
     desk.handle(DeskInput::LendingSwitched { on: true }, s(1));
-    let answer = HelpAnswer::Accept { budget_bytes: MIB };
-    let accepted = vec![DeskEffect::Answer { id: HelpId(2), answer }];
-    assert_eq!(request(&mut desk, auto, s(1)), accepted);
+    let begun = request(&mut desk, ask(2, 1, Standing::Friend), s(1));
+    assert_eq!(begun, [accepted(2, 100 * MIB)]);
     request(&mut desk, ask(3, 2, Standing::Friend), s(1));
     desk.handle(DeskInput::LendingSwitched { on: false }, s(2));
     let not_lending = HelpAnswer::Decline(HelpDecline::NotLending);
@@ -164,44 +184,90 @@ fn a_stranger_refused_twice_is_quiet_for_an_hour() {
 
 #[test]
 fn requests_that_a_rule_accepts_use_up_no_prompts() {
-    let mut desk = lending_desk();
+    let mut desk = open_desk();
     for n in 0..50 {
-        let auto = HelpAsk { auto_accept_bytes: Some(MIB), ..ask(n, 1, Standing::Stranger) };
-        let answer = HelpAnswer::Accept { budget_bytes: MIB };
-        let accepted = vec![DeskEffect::Answer { id: HelpId(n), answer }];
-        assert_eq!(request(&mut desk, auto, s(0)), accepted);
+        let begun = request(&mut desk, ask(n, 1, Standing::Stranger), s(0));
+        assert_eq!(begun, [accepted(n, 100 * MIB)]);
         desk.handle(DeskInput::EndedByRequester { id: HelpId(n) }, s(0));
     }
+    desk.handle(DeskInput::TermsChanged(LendTerms::default()), s(0));
     assert_eq!(request(&mut desk, ask(100, 1, Standing::Stranger), s(0)), prompted(100));
 }
 
 #[test]
-fn sessions_are_bounded_per_device_and_in_all() {
-    let mut desk = lending_desk();
-    let auto = |n: u8, from: u8| HelpAsk {
-        auto_accept_bytes: Some(MIB),
-        ..ask(n.into(), from, Standing::Friend)
-    };
+fn sessions_are_bounded_per_device_and_in_all_and_friends_have_their_own_share() {
+    let (mut desk, bounds) = (open_desk(), DeskBounds::default());
     for n in 0..5 {
-        request(&mut desk, auto(n, 1), s(0));
+        request(&mut desk, ask(n, 1, Standing::Stranger), s(0));
     }
-    assert_eq!(desk.sessions().count(), 4);
+    assert_eq!(desk.sessions().count(), bounds.sessions_per_device);
     for n in 10..60 {
-        request(&mut desk, auto(n, n), s(0));
+        request(&mut desk, ask(n.into(), n, Standing::Stranger), s(0));
     }
-    assert_eq!(desk.sessions().count(), DeskBounds::default().sessions);
+    assert_eq!(desk.sessions().count(), bounds.strangers_sessions);
+    for n in 60..120 {
+        request(&mut desk, ask(n.into(), n, Standing::Friend), s(0));
+    }
+    assert_eq!(desk.sessions().count(), bounds.sessions);
+    let late = request(&mut desk, ask(200, 200, Standing::Friend), s(0));
+    assert_eq!(late, declined(200, HelpDecline::TooMany));
 }
 
 #[test]
 fn a_blocked_device_gets_a_plain_no_and_loses_what_it_had() {
-    let mut desk = lending_desk();
-    let auto = HelpAsk { auto_accept_bytes: Some(MIB), ..ask(1, 1, Standing::Friend) };
-    request(&mut desk, auto, s(0));
+    let mut desk = open_desk();
+    request(&mut desk, ask(1, 1, Standing::Friend), s(0));
+    desk.handle(DeskInput::TermsChanged(LendTerms::default()), s(0));
+    request(&mut desk, ask(2, 1, Standing::Friend), s(0));
     desk.handle(DeskInput::PeerBlocked { peer: peer(1) }, s(1));
-    let end = DeskEffect::EndSession { id: HelpId(1), reason: HelpEnd::Stopped };
-    assert_eq!(effects(&mut desk), [end]);
-    let refused = request(&mut desk, ask(2, 1, Standing::Blocked), s(2));
-    assert_eq!(refused, declined(2, HelpDecline::No));
+    let answer = HelpAnswer::Decline(HelpDecline::No);
+    let gone = [
+        DeskEffect::ClosePrompt { id: HelpId(2) },
+        DeskEffect::Answer { id: HelpId(2), answer },
+        ended(1, HelpEnd::Stopped),
+    ];
+    assert_eq!(effects(&mut desk), gone);
+    let refused = request(&mut desk, ask(3, 1, Standing::Blocked), s(2));
+    assert_eq!(refused, declined(3, HelpDecline::No));
+}
+
+#[test]
+fn a_stranger_declined_five_times_is_one_to_block() {
+    let mut desk = lending_desk();
+    let mut nuisance = Vec::new();
+    // Two at once, then one an hour, as the quiet hour allows.
+    for (n, at) in [(1, 0), (2, 700), (3, 4500), (4, 8300), (5, 12_100)] {
+        assert_eq!(request(&mut desk, ask(n, 1, Standing::Stranger), s(at)), prompted(n));
+        desk.handle(DeskInput::UserDeclined { id: HelpId(n) }, s(at));
+        effects(&mut desk);
+        nuisance.push(desk.is_nuisance(peer(1)));
+    }
+    assert_eq!(nuisance, [false, false, false, false, true]);
+    assert!(!desk.is_nuisance(peer(2)));
+    desk.handle(DeskInput::RuleSet { peer: peer(1), rule: LendRule::default() }, s(12_101));
+    assert!(!desk.is_nuisance(peer(1)), "the user has thought better of it");
+}
+
+#[test]
+fn what_a_killed_requester_left_does_not_keep_out_the_one_that_comes_back() {
+    let mut desk = open_desk();
+    for n in 0..4 {
+        request(&mut desk, ask(n, 1, Standing::Friend), s(0));
+    }
+    let quiet = |desk: &mut HelpDesk, id, seconds| {
+        let input = DeskInput::Sent { id: HelpId(id), total_bytes: 0, quiet: s(seconds) };
+        desk.handle(input, s(10));
+    };
+    for (id, seconds) in [(0, 3), (1, 2), (2, 60), (3, 0)] {
+        quiet(&mut desk, id, seconds);
+    }
+    assert_eq!(effects(&mut desk), [], "nobody else wants the place");
+    let again = request(&mut desk, ask(9, 1, Standing::Friend), s(10));
+    let lost = [ended(0, HelpEnd::Lost), ended(2, HelpEnd::Lost), accepted(9, 100 * MIB)];
+    assert_eq!(again, lost);
+    // Another device's request ends nobody's.
+    quiet(&mut desk, 1, 100);
+    assert_eq!(request(&mut desk, ask(10, 2, Standing::Friend), s(11)), [accepted(10, 100 * MIB)]);
 }
 
 #[test]
@@ -288,6 +354,11 @@ fn the_end_of_a_download_takes_back_and_ends_everything() {
 /// One random step: who, what, and how much time passes before.
 type Step = (u8, u8, u64);
 
+fn a_rule(n: u8) -> LendRule {
+    let hours = n.is_multiple_of(2).then(|| "20-7".parse().unwrap());
+    LendRule { daily_bytes: u64::from(n % 3) * 150 * MIB, bytes_per_s: u64::from(n), hours }
+}
+
 fn play(desk: &mut HelpDesk, step: Step, n: u128, now: Duration) {
     let (who, what, _) = step;
     let standing = if who < 3 { Standing::Friend } else { Standing::Stranger };
@@ -297,17 +368,34 @@ fn play(desk: &mut HelpDesk, step: Step, n: u128, now: Duration) {
         match what {
             0..=119 => DeskInput::Requested(HelpAsk {
                 address: IpAddr::V4(Ipv4Addr::new(10, 0, 0, who / 3)),
-                auto_accept_bytes: (what % 8 == 0).then_some(MIB),
                 ..ask(n, who, standing)
             }),
             120..=159 => DeskInput::UserAccepted { id, budget_bytes: Some(u64::from(what) * MIB) },
             160..=179 => DeskInput::UserDeclined { id },
             180..=199 => DeskInput::EndedByRequester { id },
-            200..=219 => DeskInput::Sent { id, total_bytes: u64::from(what) * MIB / 2 },
+            200..=209 => DeskInput::Sent {
+                id,
+                total_bytes: u64::from(what) * MIB / 3,
+                quiet: s(u64::from(what % 7)),
+            },
+            210..=214 => DeskInput::SessionOver { id, total_bytes: u64::from(what) * MIB / 2 },
+            215..=219 => DeskInput::LocalTime(LocalTime {
+                day: i32::from(what % 3),
+                minute: u16::from(what) * 6,
+            }),
             220..=229 => DeskInput::UserStopped { id },
             230 => DeskInput::PeerBlocked { peer: peer(who) },
             231 => DeskInput::LendingSwitched { on: who % 2 == 0 },
             232..=235 => DeskInput::LendingSwitched { on: true },
+            236..=240 => DeskInput::RuleSet { peer: peer(who), rule: a_rule(what) },
+            241 => DeskInput::RuleRemoved { peer: peer(who) },
+            242 => DeskInput::FriendRemoved { peer: peer(who) },
+            243..=247 => DeskInput::TermsChanged(LendTerms {
+                accept: if what == 247 { AcceptRule::Friends } else { AcceptRule::Ask },
+                daily_bytes: [0, 500, 900, 4000][usize::from(what % 4)] * MIB,
+                hours: (what % 3 == 0).then(|| "6-22".parse().unwrap()),
+            }),
+            248 => DeskInput::NeverHostsChanged(HostList::new(["example.com"]).unwrap()),
             _ => DeskInput::Tick,
         },
         now,
@@ -348,6 +436,7 @@ proptest! {
                         }
                     }
                     DeskEffect::EndSession { id, .. } => prop_assert!(running.remove(&id)),
+                    DeskEffect::LimitSession { id, .. } => prop_assert!(running.contains(&id)),
                 }
             }
             let sessions: BTreeSet<_> = desk.sessions().map(|(id, _)| id).collect();
@@ -380,8 +469,7 @@ proptest! {
         let (mut desk, mut now) = (lending_desk(), s(0));
         for (n, step) in steps.into_iter().enumerate() {
             now += Duration::from_millis(step.2);
-            // What a rule accepts is left out: sessions are a bound of their own.
-            play(&mut desk, (step.0, step.1 | 1, step.2), n as u128, now);
+            play(&mut desk, step, n as u128, now);
         }
         effects(&mut desk);
         prop_assert_eq!(request(&mut desk, ask(9999, 1, Standing::Friend), now), prompted(9999));

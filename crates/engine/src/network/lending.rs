@@ -1,28 +1,31 @@
 //! The helper's side: what is asked of this device, and the bytes that it fetches for others.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{StreamExt, unfold};
 use manyhands_core::{
-    AcceptRule, Asked, ByteRange, DeskEffect, DeskInput, HelpAnswer, HelpAsk, HelpEnd, HelpId,
-    PeerId, Rejection, Standing,
+    Asked, ByteRange, DeskEffect, DeskInput, HelpAnswer, HelpAsk, HelpId, HostList, LendTerms,
+    LentDay, LocalTime, PeerId, Rejection, Standing,
 };
 use manyhands_origin::{
     AddressGuard, FetchError, FetchRequest, Options, Origins, ProxyMode, Retry,
 };
 use manyhands_peer::wire::HelpRequest;
 use manyhands_peer::{ContentSource, FetchFailure, FetchOrder, Fetched, Incoming};
+use manyhands_store::{Friend, Settings};
 use tokio::sync::oneshot;
 use url::Url;
 
 use crate::network::Network;
 use crate::network::together::origin_url;
+use crate::profile::Change;
 use crate::view::{Lending, LendingChange};
 
-/// A requester that is there polls again within moments, at the latest after its pause of a second.
-const DESERTED: Duration = Duration::from_secs(3);
+/// What is lent today is stored at most so often, and at the end: a program that is killed forgets no more than that.
+const STORE_EVERY: Duration = Duration::from_secs(2);
 
 /// A help request that nobody has answered yet, or a session that it became.
 #[derive(Debug)]
@@ -32,26 +35,60 @@ pub struct Waiting {
     answer: Option<oneshot::Sender<HelpAnswer>>,
 }
 
+/// What of today's lending is stored.
+#[derive(Debug, Default)]
+pub struct LentStored {
+    at: Duration,
+    day: Option<LentDay>,
+}
+
+/// A rate as it is set, for those who keep to it: 0 is none.
+pub fn limit(bytes_per_s: u64) -> Option<u64> {
+    (bytes_per_s > 0).then_some(bytes_per_s)
+}
+
+/// What the desk has to know before anybody comes in.
+pub fn opening(
+    lending: Lending,
+    friends: &BTreeMap<PeerId, Friend>,
+    settings: &Settings,
+    clock: LocalTime,
+) -> Vec<DeskInput> {
+    let rule = |friend: &Friend| Some(DeskInput::RuleSet { peer: friend.id, rule: friend.rule? });
+    let hosts = settings.lend_never_hosts.clone().unwrap_or_default();
+    [DeskInput::LocalTime(clock), DeskInput::NeverHostsChanged(hosts)]
+        .into_iter()
+        .chain(friends.values().filter_map(rule))
+        .chain([
+            DeskInput::TermsChanged(terms(lending)),
+            DeskInput::LendingSwitched { on: lending.on },
+        ])
+        .collect()
+}
+
+fn terms(lending: Lending) -> LendTerms {
+    let Lending { accept, daily_bytes, hours, .. } = lending;
+    LendTerms { accept, daily_bytes, hours }
+}
+
 impl Network {
     /// Something has come in from another device.
     pub fn take_in(&mut self, incoming: Incoming, now: Duration) {
         match incoming {
             Incoming::HelpRequest(help) => {
-                let friend = self.is_friend(help.from);
-                let accept = match self.lending.accept {
-                    AcceptRule::Ask => false,
-                    AcceptRule::Friends => friend,
-                    AcceptRule::All => true,
-                };
+                self.tell_sent(now);
                 let ask = HelpAsk {
                     id: help.id,
                     from: help.from,
                     address: help.address,
-                    standing: if friend { Standing::Friend } else { Standing::Stranger },
+                    standing: match () {
+                        () if self.is_blocked(help.from) => Standing::Blocked,
+                        () if self.is_friend(help.from) => Standing::Friend,
+                        () => Standing::Stranger,
+                    },
+                    hosts: help.request.origins.iter().map(|o| o.host().to_owned()).collect(),
                     budget_bytes: help.request.budget_bytes,
-                    auto_accept_bytes: accept.then_some(u64::MAX),
                 };
-                self.end_deserted(help.from, now);
                 let waiting =
                     Waiting { from: help.from, request: help.request, answer: Some(help.answer) };
                 self.waiting.insert(help.id, waiting);
@@ -63,28 +100,52 @@ impl Network {
             }
             Incoming::Ended(ended) => {
                 tracing::info!(helped = %ended.peer.short(), bytes = ended.sent_bytes, reason = ?ended.reason, "a help session ended");
-                self.desk.handle(DeskInput::EndedByRequester { id: ended.id }, now);
-                self.waiting.remove(&ended.id);
+                self.over(ended.id, ended.sent_bytes, now);
             }
         }
         self.carry_out_desk(now);
     }
 
-    /// Ends the sessions that a device has left without a word, before it opens another one: a program that was killed and
-    /// started again is not to be kept out by those of its earlier life.
-    fn end_deserted(&mut self, peer: PeerId, now: Duration) {
-        for lent in self.server.lent() {
-            if lent.peer == peer && lent.quiet >= DESERTED {
-                self.server.end(lent.id, HelpEnd::Lost);
-                self.desk.handle(DeskInput::EndedByRequester { id: lent.id }, now);
-                self.waiting.remove(&lent.id);
+    /// A session is over, with so many bytes.
+    fn over(&mut self, id: HelpId, total_bytes: u64, now: Duration) {
+        self.desk.handle(DeskInput::SessionOver { id, total_bytes }, now);
+        self.waiting.remove(&id);
+    }
+
+    /// Carries out a decision that is being stored. Switched off, and when private addresses are no longer allowed, everything
+    /// that runs or waits ends at once.
+    pub fn obey(&mut self, change: &Change, now: Duration) {
+        match change {
+            Change::SetRule { peer, terms } => {
+                let rule = (*terms).into();
+                self.desk.handle(DeskInput::RuleSet { peer: *peer, rule }, now);
             }
+            Change::RemoveRule { peer } => {
+                self.desk.handle(DeskInput::RuleRemoved { peer: *peer }, now);
+            }
+            Change::Block { peer } => {
+                self.desk.handle(DeskInput::PeerBlocked { peer: *peer }, now);
+            }
+            Change::RemoveFriend { peer } => {
+                self.desk.handle(DeskInput::FriendRemoved { peer: *peer }, now);
+            }
+            Change::Unblock { .. } => {}
+            Change::SetNeverHosts { hosts } => {
+                // Checked before it was stored.
+                if let Ok(hosts) = HostList::new(hosts) {
+                    self.desk.handle(DeskInput::NeverHostsChanged(hosts), now);
+                }
+            }
+            Change::SetLending { change } => self.set_lending(*change, now),
+        }
+        self.carry_out_desk(now);
+        if let Change::Block { .. } | Change::Unblock { .. } = change {
+            // After the desk has ended its sessions: their last bytes are counted.
+            self.server.set_blocked(&self.blocked.keys().copied().collect());
         }
     }
 
-    /// Switches lending on or off, or changes how; returns what holds now. Switched off, and when private addresses are no longer
-    /// allowed, everything that runs or waits ends at once.
-    pub fn set_lending(&mut self, change: LendingChange, now: Duration) -> Lending {
+    fn set_lending(&mut self, change: LendingChange, now: Duration) {
         let before = self.lending;
         let lending = before.with(change);
         self.lending = lending;
@@ -93,12 +154,30 @@ impl Network {
             self.desk.handle(DeskInput::LendingSwitched { on: false }, now);
         }
         self.guard.set_allow_private(lending.allow_private_origins);
+        self.server.set_rate(limit(lending.bytes_per_s));
         self.hello.send_if_modified(|hello| {
             std::mem::replace(&mut hello.lending, lending.on) != lending.on
         });
+        self.desk.handle(DeskInput::TermsChanged(terms(lending)), now);
         self.desk.handle(DeskInput::LendingSwitched { on: lending.on }, now);
+    }
+
+    /// At the end of the program: what was sent until now is counted.
+    pub(super) fn stop_lending(&mut self, now: Duration) {
+        self.tell_sent(now);
+        self.desk.handle(DeskInput::LendingSwitched { on: false }, now);
         self.carry_out_desk(now);
-        lending
+    }
+
+    /// What was lent today, when it is to be stored: some time after the last change, or `at_once`.
+    pub fn lent_to_store(&mut self, now: Duration, at_once: bool) -> Option<LentDay> {
+        let today = self.desk.lent_today()?;
+        let due = at_once || now >= self.stored.at.saturating_add(STORE_EVERY);
+        if !due || self.stored.day.as_ref() == Some(today) {
+            return None;
+        }
+        self.stored = LentStored { at: now, day: Some(today.clone()) };
+        self.stored.day.clone()
     }
 
     /// The user stops helping in one session. Whether there is such a session.
@@ -109,24 +188,37 @@ impl Network {
         runs
     }
 
-    /// Lets time pass: prompts expire, budgets are used up. Whether there is anything to show that changes with time.
-    pub fn tick_desk(&mut self, now: Duration) -> bool {
+    /// Lets time pass: prompts expire, budgets are used up, hours end. Whether there is anything to show that changes with
+    /// time.
+    pub fn tick_desk(&mut self, now: Duration, clock: LocalTime) -> bool {
         let shown = !self.waiting.is_empty();
-        let lent = self.server.lent();
-        self.lent.retain(|id, _| lent.iter().any(|lent| lent.id == *id));
-        for lent in lent {
-            let meter = self.lent.entry(lent.id).or_default();
-            meter.record(now, lent.sent_bytes.saturating_sub(meter.total()));
-            self.desk.handle(DeskInput::Sent { id: lent.id, total_bytes: lent.sent_bytes }, now);
-        }
+        self.desk.handle(DeskInput::LocalTime(clock), now);
+        self.tell_sent(now);
         self.desk.handle(DeskInput::Tick, now);
         self.carry_out_desk(now);
         shown
     }
 
-    /// The user's word about a request; the peer that it came from, if it was still open.
-    pub fn decide(&mut self, id: HelpId, accept: bool, now: Duration) -> Option<PeerId> {
-        let from = self.waiting.get(&id).filter(|waiting| waiting.answer.is_some())?.from;
+    /// Tells the desk what each session has sent, and whether somebody is still there.
+    fn tell_sent(&mut self, now: Duration) {
+        let lent = self.server.lent();
+        self.lent.retain(|id, _| lent.iter().any(|lent| lent.id == *id));
+        for lent in lent {
+            let meter = self.lent.entry(lent.id).or_default();
+            meter.record(now, lent.sent_bytes.saturating_sub(meter.total()));
+            let (id, total_bytes, quiet) = (lent.id, lent.sent_bytes, lent.quiet);
+            self.desk.handle(DeskInput::Sent { id, total_bytes, quiet }, now);
+        }
+    }
+
+    /// Who made this request, while it waits for an answer.
+    #[must_use]
+    pub fn who_asks(&self, id: HelpId) -> Option<PeerId> {
+        Some(self.waiting.get(&id).filter(|waiting| waiting.answer.is_some())?.from)
+    }
+
+    /// The user's word about a request.
+    pub fn decide(&mut self, id: HelpId, accept: bool, now: Duration) {
         self.desk.handle(
             if accept {
                 DeskInput::UserAccepted { id, budget_bytes: None }
@@ -136,7 +228,6 @@ impl Network {
             now,
         );
         self.carry_out_desk(now);
-        Some(from)
     }
 
     fn carry_out_desk(&mut self, now: Duration) {
@@ -158,9 +249,15 @@ impl Network {
                         }
                     }
                 }
+                DeskEffect::LimitSession { id, bytes_per_s } => {
+                    self.server.set_session_rate(id, bytes_per_s);
+                }
                 DeskEffect::EndSession { id, reason } => {
-                    self.server.end(id, reason);
                     self.waiting.remove(&id);
+                    // One that has ended by itself a moment ago is told of on its own.
+                    if let Some(ended) = self.server.end(id, reason) {
+                        self.over(id, ended.sent_bytes, now);
+                    }
                 }
             }
         }

@@ -13,7 +13,10 @@ use url::Url;
 
 use crate::network::Network;
 use crate::present::help_state;
-use crate::view::{Candidate, HelpingRow, PeerRow, RequestRow, Together};
+use crate::profile::{blocked_rows, rule_rows};
+use crate::view::{
+    BlockedRow, Candidate, HelpingRow, PeerRow, RequestRow, RuleRow, Terms, Together,
+};
 
 /// Peers of a view at most.
 const MAX_PEERS: u32 = 500;
@@ -45,15 +48,41 @@ impl Network {
             requests: self.requests(now),
             helping: self.helping(now),
             lent_bytes_per_s: self.lent.values().map(rate).sum::<f64>() as u64,
-            lent_today_bytes: 0,
-            never_hosts: Vec::new(),
-            rules: Vec::new(),
-            blocked: Vec::new(),
+            lent_today_bytes: self.desk.lent_today().map_or(0, |today| today.bytes),
+            never_hosts: self.desk.never_hosts().to_vec(),
+            rules: self.rules(),
+            blocked: blocked_rows(&self.blocked),
             pairings: Vec::new(),
         }
     }
 
-    /// Everybody who is online, and the friends who are not; see [`Together::peers`] for their order.
+    fn rules(&self) -> Vec<RuleRow> {
+        rule_rows(
+            &self.friends,
+            |friend| self.name_of(friend.id),
+            |peer| self.desk.lent_today_to(peer),
+        )
+    }
+
+    /// On what terms this device helps, and whom.
+    #[must_use]
+    pub fn terms(&self) -> Terms {
+        let strangers = self.online.keys().filter(|id| !self.is_friend(**id));
+        let known = self.friends.keys().chain(strangers).filter(|id| !self.is_blocked(**id));
+        let device = |id: &PeerId| BlockedRow { peer: id.to_string(), name: self.name_of(*id) };
+        let blocked = blocked_rows(&self.blocked);
+        Terms {
+            lending: self.lending,
+            lent_today_bytes: self.desk.lent_today().map_or(0, |today| today.bytes),
+            never_hosts: self.desk.never_hosts().to_vec(),
+            rules: self.rules(),
+            devices: known.map(device).chain(blocked.iter().cloned()).collect(),
+            blocked,
+        }
+    }
+
+    /// Everybody who is online, and the friends who are not, but nobody who is blocked; see [`Together::peers`] for their
+    /// order.
     #[must_use]
     pub fn peers(&self, core: &Core, now: Duration) -> Vec<PeerRow> {
         let brings = brings(core, now);
@@ -62,6 +91,7 @@ impl Network {
             .online
             .keys()
             .chain(friends)
+            .filter(|id| !self.is_blocked(**id))
             .map(|id| self.peer(*id, brings.get(id).copied().unwrap_or_default()))
             .collect();
         rows.sort_by_cached_key(|row| {
@@ -140,8 +170,9 @@ impl Network {
                 origins: request.origins.iter().map(origin_text).collect(),
                 file_name: request.file_name.as_ref().map(|name| name.as_str().to_owned()),
                 size_bytes: request.size_bytes,
-                budget_bytes: request.budget_bytes,
+                budget_bytes: self.desk.most_bytes(ask),
                 expires_in_s: expires.saturating_sub(now).as_secs(),
+                offer_block: self.desk.is_nuisance(ask.from),
             })
         };
         self.desk.prompts().into_iter().filter_map(row).collect()

@@ -4,16 +4,15 @@
 //! one has gone out, and only then is the origin read further. Whoever goes away takes the fetch
 //! with them.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
 use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
 use http::header::{
     ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, RANGE,
 };
@@ -77,8 +76,9 @@ pub(super) async fn content(
 
 fn answer(fetched: Fetched, stream: Stream) -> Response {
     let Fetched { range, identity, body } = fetched;
-    let body = CountedBody { body, stream, left: range.len() };
-    let mut answer = (StatusCode::PARTIAL_CONTENT, Body::from_stream(body)).into_response();
+    let body = CountedBody { body, ready: Bytes::new(), stream, left: range.len() };
+    let body = Body::from_stream(stream::try_unfold(body, CountedBody::next));
+    let mut answer = (StatusCode::PARTIAL_CONTENT, body).into_response();
     let total = identity.length.map_or("*".to_owned(), |total| total.to_string());
     let content_range = format!("bytes {}-{}/{total}", range.start(), range.end() - 1);
     let headers = answer.headers_mut();
@@ -123,37 +123,36 @@ fn parse_range(value: &str) -> Option<ByteRange> {
     ByteRange::new(number(first)?, end).filter(|range| !range.is_empty())
 }
 
-/// Counts what passes against the session's budget.
+/// What passes, counted against the session's budget and no faster than its limits.
 struct CountedBody {
     body: BoxStream<'static, Result<Bytes, FetchFailure>>,
+    /// What has come and may not go yet.
+    ready: Bytes,
     stream: Stream,
     /// Bytes that the head of the answer has promised and that are still to come.
     left: u64,
 }
 
-impl futures_util::Stream for CountedBody {
-    type Item = Result<Bytes, FetchFailure>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+impl CountedBody {
+    async fn next(mut self) -> Result<Option<(Bytes, Self)>, FetchFailure> {
         if self.left == 0 {
-            return Poll::Ready(None);
+            return Ok(None);
         }
-        let mut bytes = match ready!(self.body.as_mut().poll_next(cx)) {
-            Some(Ok(bytes)) => bytes,
-            Some(Err(failure)) => return Poll::Ready(Some(Err(failure))),
+        while self.ready.is_empty() {
             // Promised more than came: the connection breaks, so that the requester sees a short
             // answer as one.
-            None => return Poll::Ready(Some(Err(FetchFailure::Unreachable))),
-        };
-        let wanted = self.left.min(bytes.len() as u64);
-        let allowed = self.stream.take(wanted);
-        if allowed == 0 && wanted > 0 {
-            return Poll::Ready(Some(Err(FetchFailure::Unreachable)));
+            self.ready = self.body.next().await.unwrap_or(Err(FetchFailure::Unreachable))?;
         }
-        bytes.truncate(usize::try_from(allowed).unwrap_or(usize::MAX));
+        let wanted = self.stream.turn(self.left.min(self.ready.len() as u64)).await;
+        let allowed = self.stream.take(wanted);
+        if allowed == 0 {
+            return Err(FetchFailure::Unreachable);
+        }
+        let allowed_here = usize::try_from(allowed).unwrap_or(usize::MAX);
+        let bytes = self.ready.split_to(allowed_here.min(self.ready.len()));
         self.left -= allowed;
         self.stream.end_if_used_up();
-        Poll::Ready(Some(Ok(bytes)))
+        Ok(Some((bytes, self)))
     }
 }
 

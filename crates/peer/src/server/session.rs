@@ -4,6 +4,8 @@
 //! streams are authenticated by the connection that they run on, counted against one budget, and
 //! cut together when the session ends; what a stream carries is not this file's business.
 
+mod stream;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,8 +22,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
+use super::rate::Rate;
 use super::{EndedSession, Incoming, IncomingHelp, Lent, Reported, ServerWaits};
 use crate::convert::{end_reason, help_end, help_id, request_id, state_of};
+pub(crate) use stream::Stream;
 
 /// Requests of one device that are not over.
 pub(crate) const MAX_OPEN_PER_DEVICE: usize = 8;
@@ -38,6 +42,8 @@ const SWEEP: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Sessions {
     table: Mutex<BTreeMap<HelpId, Arc<Session>>>,
+    /// Of all sessions together.
+    pub(crate) rate: Rate,
     waits: ServerWaits,
     incoming: mpsc::Sender<Incoming>,
     closed: CancellationToken,
@@ -49,6 +55,8 @@ pub(crate) struct Session {
     pub(crate) id: HelpId,
     pub(crate) peer: PeerId,
     pub(crate) request: HelpRequest,
+    /// Of this session's streams together.
+    pub(crate) rate: Rate,
     sent_bytes: AtomicU64,
     /// What changes and is waited for.
     progress: watch::Sender<Progress>,
@@ -85,20 +93,18 @@ impl Inner {
     }
 }
 
-/// One stream of a session; given back when dropped.
-#[derive(Debug)]
-pub(crate) struct Stream {
-    session: Arc<Session>,
-    sessions: Arc<Sessions>,
-    number: u64,
-}
-
 /// Keeps a session alive while its requester waits for a change.
 struct Poll<'a>(&'a Session);
 
 impl Sessions {
     pub(crate) fn new(waits: ServerWaits, incoming: mpsc::Sender<Incoming>) -> Self {
-        Self { table: Mutex::default(), waits, incoming, closed: CancellationToken::new() }
+        Self {
+            table: Mutex::default(),
+            rate: Rate::default(),
+            waits,
+            incoming,
+            closed: CancellationToken::new(),
+        }
     }
 
     /// Takes a request in and hands it to the shell.
@@ -119,6 +125,7 @@ impl Sessions {
             id,
             peer: from,
             request: request.clone(),
+            rate: Rate::default(),
             sent_bytes: AtomicU64::new(0),
             progress: watch::Sender::new(Progress { revision: 1, state: pending }),
             inner: Mutex::new(Inner {
@@ -180,6 +187,12 @@ impl Sessions {
     pub(crate) fn end_by_order(&self, id: HelpId, reason: HelpEnd) -> Option<EndedSession> {
         let session = self.lock().get(&id).cloned()?;
         session.end_by_helper(reason)
+    }
+
+    pub(crate) fn set_session_rate(&self, id: HelpId, bytes_per_s: Option<u64>) {
+        if let Some(session) = self.lock().get(&id) {
+            session.rate.set(bytes_per_s);
+        }
     }
 
     pub(crate) fn lent(&self) -> Vec<Lent> {
@@ -352,7 +365,7 @@ impl Session {
         let number = inner.next_stream;
         inner.next_stream += 1;
         inner.streams.insert(number, kill.clone());
-        Ok(Stream { session: self.clone(), sessions: sessions.clone(), number })
+        Ok(Stream::new(self.clone(), sessions.clone(), number))
     }
 
     fn sent_bytes(&self) -> u64 {
@@ -426,38 +439,6 @@ impl Session {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Stream {
-    /// Counts `bytes` that are about to go out and gives how many of them may. None when the budget
-    /// is used up or the session is over.
-    pub(crate) fn take(&self, bytes: u64) -> u64 {
-        let Some(budget) = self.session.budget() else { return 0 };
-        let mut allowed = 0;
-        let _ =
-            self.session.sent_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |sent| {
-                allowed = bytes.min(budget.saturating_sub(sent));
-                Some(sent + allowed)
-            });
-        allowed
-    }
-
-    /// Ends the session when nothing is left of its budget.
-    pub(crate) fn end_if_used_up(&self) {
-        if self.session.budget().is_some_and(|budget| self.session.sent_bytes() >= budget)
-            && let Some(ended) = self.session.end_by_helper(HelpEnd::Budget)
-        {
-            self.sessions.tell(Incoming::Ended(ended));
-        }
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        let mut inner = self.session.lock();
-        inner.streams.remove(&self.number);
-        inner.last_heard = Instant::now();
     }
 }
 

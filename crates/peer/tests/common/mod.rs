@@ -15,8 +15,8 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, Stream, StreamExt};
 use manyhands_core::{
-    ByteRange, DeskBounds, DeskEffect, DeskInput, EntityTag, HelpAnswer, HelpAsk, HelpDesk, HelpId,
-    Identity, Standing, Validator,
+    AcceptRule, ByteRange, DeskBounds, DeskEffect, DeskInput, EntityTag, HelpAnswer, HelpAsk,
+    HelpDesk, HelpId, Identity, LendTerms, Standing, Validator,
 };
 use manyhands_peer::wire::{DeviceName, FileName, Hello, HelpRequest, List, Mode, OriginName};
 use manyhands_peer::{
@@ -250,6 +250,10 @@ impl Shell {
         mut decisions: mpsc::Receiver<DeskInput>,
     ) {
         self.handle(DeskInput::LendingSwitched { on: true }).await;
+        if self.rules.auto_accept_bytes.is_some() {
+            let terms = LendTerms { accept: AcceptRule::All, ..LendTerms::default() };
+            self.handle(DeskInput::TermsChanged(terms)).await;
+        }
         loop {
             let timeout = self.desk.poll_timeout().map(|at| self.began + at);
             let tick = async move {
@@ -281,7 +285,7 @@ impl Shell {
                     address: help.address,
                     standing: self.rules.standing,
                     budget_bytes: help.request.budget_bytes,
-                    auto_accept_bytes: self.rules.auto_accept_bytes,
+                    hosts: help.request.origins.iter().map(|o| o.host().to_owned()).collect(),
                 })
             }
             Incoming::Withdrawn { id } => DeskInput::EndedByRequester { id },
@@ -306,6 +310,9 @@ impl Shell {
                     if let Some(channel) = self.answers.remove(&id) {
                         channel.send(answer).ok();
                     }
+                }
+                DeskEffect::LimitSession { id, bytes_per_s } => {
+                    self.server.set_session_rate(id, bytes_per_s);
                 }
                 DeskEffect::EndSession { id, reason } => {
                     if let Some(ended) = self.server.end(id, reason) {

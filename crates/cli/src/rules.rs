@@ -1,0 +1,246 @@
+//! `rules`, `block`, `unblock`: on what terms others are helped, through the running instance or on the profile itself.
+
+use std::path::PathBuf;
+
+use manyhands_engine::view::{RuleTerms, Terms};
+use manyhands_engine::{AcceptRule, Change, Failure, Hours, OpenError, PeerId, Profile, Remote};
+
+use crate::arguments::{Device, Global, RuleChange, Rules};
+use crate::instance::data_dir;
+use crate::output::size;
+use crate::peers::complain;
+use crate::{DONE, FAILED, USAGE};
+
+/// As many letters of a device id are enough, where only one known device begins with them.
+const SHORTEST_ID: usize = 8;
+
+pub async fn run(global: &Global, rules: &Rules) -> u8 {
+    match &rules.change {
+        None => show(global, rules.json).await,
+        Some(_) if rules.json => complain("--json goes with the list alone", USAGE),
+        Some(change) => done(change_rules(global, change).await),
+    }
+}
+
+pub async fn block(global: &Global, device: &Device) -> u8 {
+    let blocked = async {
+        let at = Place::open(global)?;
+        let (peer, name) = at.find(&device.device).await?;
+        let changed = at.change(Change::Block { peer }).await?;
+        Ok(if changed {
+            format!("{name} is blocked.")
+        } else {
+            format!("{name} was blocked already.")
+        })
+    };
+    done(blocked.await)
+}
+
+pub async fn unblock(global: &Global, device: &Device) -> u8 {
+    let unblocked = async {
+        let at = Place::open(global)?;
+        let (peer, name) = at.find(&device.device).await?;
+        match at.change(Change::Unblock { peer }).await? {
+            true => Ok(format!("{name} is not blocked any more: it is a stranger now.")),
+            false => Err(Problem::failed(&format!("{name} is not blocked"))),
+        }
+    };
+    done(unblocked.await)
+}
+
+async fn change_rules(global: &Global, change: &RuleChange) -> Result<String, Problem> {
+    let at = Place::open(global)?;
+    match change {
+        RuleChange::Always { device, terms } => {
+            let (peer, name) = at.find(&device.device).await?;
+            let terms = terms.rule();
+            at.change(Change::SetRule { peer, terms }).await?;
+            Ok(format!("{name} is always helped: {}.", in_words(&terms)))
+        }
+        RuleChange::Remove(device) => {
+            let (peer, name) = at.find(&device.device).await?;
+            match at.change(Change::RemoveRule { peer }).await? {
+                true => Ok(format!("You are asked about the requests of {name} again.")),
+                false => Err(Problem::failed(&format!("there is no rule for {name}"))),
+            }
+        }
+        RuleChange::Never { host } => {
+            let mut hosts = at.terms().await?.never_hosts;
+            hosts.push(host.clone());
+            match at.change(Change::SetNeverHosts { hosts }).await? {
+                true => {
+                    Ok(format!("Nothing is lent for {host} any more, nor for what is beneath it."))
+                }
+                false => Ok(format!("{host} was on the list already.")),
+            }
+        }
+        RuleChange::LendFor { host } => {
+            let before = at.terms().await?.never_hosts;
+            let wanted =
+                manyhands_engine::check_host(host).map_err(|failure| Problem::refused(&failure))?;
+            let mut hosts = before.clone();
+            hosts.retain(|known| *known != wanted);
+            if hosts.len() < before.len() {
+                at.change(Change::SetNeverHosts { hosts }).await?;
+                return Ok(format!("{wanted} is lent for again."));
+            }
+            let above = before.iter().find(|known| wanted.ends_with(&format!(".{known}")));
+            let why = above
+                .map(|above| format!(": it lies beneath {above}, which is"))
+                .unwrap_or_default();
+            Err(Problem::failed(&format!("{wanted} is not on the list{why}")))
+        }
+    }
+}
+
+async fn show(global: &Global, json: bool) -> u8 {
+    let terms = async { Place::open(global)?.terms().await };
+    match terms.await {
+        Ok(terms) if json => {
+            println!("{}", serde_json::to_value(&terms).unwrap_or_default());
+            DONE
+        }
+        Ok(terms) => {
+            print!("{}", shown(&terms));
+            DONE
+        }
+        Err(problem) => complain(&problem.text, problem.code),
+    }
+}
+
+fn shown(terms: &Terms) -> String {
+    let lending = &terms.lending;
+    let accept = match lending.accept {
+        AcceptRule::Ask => "you are asked about every request",
+        AcceptRule::Friends => "friends are helped without a question",
+        AcceptRule::All => "everybody is helped without a question",
+    };
+    let all = RuleTerms {
+        daily_bytes: lending.daily_bytes,
+        bytes_per_s: lending.bytes_per_s,
+        hours: lending.hours,
+    };
+    let mut text = format!(
+        "Lending is {}; {accept}\nFor all: {}; {} lent today\n",
+        if lending.on { "on" } else { "off" },
+        in_words(&all),
+        size(terms.lent_today_bytes),
+    );
+    for rule in &terms.rules {
+        let (terms, lent) = (in_words(&rule.terms), size(rule.lent_today_bytes));
+        text += &format!("Always: {}  {}: {terms}; {lent} lent today\n", rule.peer, rule.name);
+    }
+    for blocked in &terms.blocked {
+        text += &format!("Blocked: {}  {}\n", blocked.peer, blocked.name);
+    }
+    for host in &terms.never_hosts {
+        text += &format!("Never for: {host}\n");
+    }
+    text
+}
+
+fn in_words(terms: &RuleTerms) -> String {
+    let bound = |bytes: u64, what: &str, none: &str| match bytes {
+        0 => none.to_owned(),
+        bytes => format!("{}{what}", size(bytes)),
+    };
+    let hours = terms.hours.filter(|hours: &Hours| !hours.is_whole_day());
+    [
+        bound(terms.daily_bytes, " a day", "no daily budget of its own"),
+        bound(terms.bytes_per_s, "/s", "no rate limit of its own"),
+        hours.map_or_else(|| "at any time".to_owned(), |hours| hours.to_string()),
+    ]
+    .join(", ")
+}
+
+/// Where the terms are: an instance has them, or the profile alone.
+enum Place {
+    Running(Remote),
+    Profile(Profile),
+}
+
+/// Why something was not done, and the exit code that goes with it.
+struct Problem {
+    text: String,
+    code: u8,
+}
+
+impl Problem {
+    fn failed(text: &impl ToString) -> Self {
+        Self { text: text.to_string(), code: FAILED }
+    }
+
+    fn usage(text: &impl ToString) -> Self {
+        Self { text: text.to_string(), code: USAGE }
+    }
+
+    fn refused(failure: &Failure) -> Self {
+        Self::failed(&format!("{} {}", failure.message, failure.code.hint()))
+    }
+}
+
+impl Place {
+    fn open(global: &Global) -> Result<Self, Problem> {
+        let data_dir: PathBuf = data_dir(global).map_err(|error| Problem::usage(&error))?;
+        match Profile::open(&data_dir) {
+            Ok(profile) => Ok(Self::Profile(profile)),
+            Err(OpenError::InUse { .. }) => Ok(Self::Running(Remote::of(&data_dir))),
+            Err(error) => Err(Problem::failed(&error)),
+        }
+    }
+
+    async fn terms(&self) -> Result<Terms, Problem> {
+        let terms = match self {
+            Self::Running(remote) => {
+                remote.terms().await.map_err(|error| Problem::failed(&error))?
+            }
+            Self::Profile(profile) => profile.terms(),
+        };
+        terms.map_err(|failure| Problem::refused(&failure))
+    }
+
+    async fn change(&self, change: Change) -> Result<bool, Problem> {
+        let changed = match self {
+            Self::Running(remote) => {
+                remote.change(change).await.map_err(|error| Problem::failed(&error))?
+            }
+            Self::Profile(profile) => profile.change(&change),
+        };
+        changed.map_err(|failure| Problem::refused(&failure))
+    }
+
+    /// The device that is meant, and what to call it. A whole id need not be known.
+    async fn find(&self, text: &str) -> Result<(PeerId, String), Problem> {
+        let known = self.terms().await?.devices;
+        let text = text.trim().to_ascii_lowercase();
+        if let Ok(peer) = text.parse::<PeerId>() {
+            let device = known.iter().find(|device| device.peer == text);
+            let name = device.map(|device| device.name.as_str()).filter(|name| !name.is_empty());
+            return Ok((peer, name.map_or_else(|| peer.short(), str::to_owned)));
+        }
+        if text.len() < SHORTEST_ID {
+            let why = format!(
+                "{text:?} is too short: give the device's id, or {SHORTEST_ID} letters of its beginning"
+            );
+            return Err(Problem::usage(&why));
+        }
+        let mut matching = known.iter().filter(|device| device.peer.starts_with(&text));
+        let (Some(device), None) = (matching.next(), matching.next()) else {
+            let why = "no known device begins with it, or more than one: give the whole id, which `friends` shows";
+            return Err(Problem::failed(&format!("{text:?}: {why}")));
+        };
+        let peer = device.peer.parse::<PeerId>().map_err(|error| Problem::failed(&error))?;
+        let name = if device.name.is_empty() { peer.short() } else { device.name.clone() };
+        Ok((peer, name))
+    }
+}
+
+fn done(result: Result<String, Problem>) -> u8 {
+    match result {
+        Ok(text) => {
+            eprintln!("{text}");
+            DONE
+        }
+        Err(problem) => complain(&problem.text, problem.code),
+    }
+}
