@@ -17,7 +17,7 @@ use manyhands_peer::wire::{DeviceName, Hello};
 use manyhands_peer::{
     ClientWaits, DeviceIdentity, Discovered, Discovery, DiscoveryOptions, Incoming, InterfaceRule,
     PeerClient, PeerServer, Presence, PresenceNews, PresenceWaits, RemotePeer, ServerOptions,
-    ServerWaits,
+    ServerWaits, Sources,
 };
 use manyhands_store::{Friend, Settings, Store};
 use tokio::sync::{mpsc, watch};
@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 use crate::ask::Ask;
 use crate::engine::computer_name;
 use crate::network::guard::LiveGuard;
-use crate::network::lending::{HelperContent, Waiting};
+use crate::network::lending::{HelperContent, NoTunnels, Waiting};
 use crate::network::session::{Asking, Session};
 use crate::view::Lending;
 
@@ -128,8 +128,9 @@ impl Network {
         let (hello_sender, hello) = watch::channel(Hello::new(name.clone(), lending.on));
         let guard = Arc::new(LiveGuard::new(lending.allow_private_origins));
         let content = HelperContent::new(Arc::clone(&guard) as _)?;
+        let sources = Sources { content: Arc::new(content), tunnels: Arc::new(NoTunnels) };
         let options = ServerOptions { listen: config.listen, hello, waits: ServerWaits::default() };
-        let (server, incoming) = PeerServer::start(&identity, Arc::new(content), options)
+        let (server, incoming) = PeerServer::start(&identity, sources, options)
             .await
             .map_err(|error| with_causes(&error))?;
         let (friend_ids, seen_friends) = watch::channel(friends.keys().copied().collect());

@@ -13,7 +13,10 @@ use manyhands_origin::{
     AddressGuard, FetchError, FetchRequest, Options, Origins, ProxyMode, RedirectError, Retry,
 };
 use manyhands_peer::wire::HelpRequest;
-use manyhands_peer::{ContentSource, FetchFailure, FetchOrder, Fetched, Incoming};
+use manyhands_peer::{
+    ContentSource, FetchFailure, FetchOrder, Fetched, Incoming, TunnelOrder, TunnelSource,
+    TunnelStream,
+};
 use tokio::sync::oneshot;
 use url::Url;
 
@@ -30,6 +33,19 @@ pub struct Waiting {
     pub from: PeerId,
     pub request: HelpRequest,
     answer: Option<oneshot::Sender<HelpAnswer>>,
+}
+
+/// Connects to no origin: tunnels are refused.
+#[derive(Debug)]
+pub struct NoTunnels;
+
+impl TunnelSource for NoTunnels {
+    fn connect(
+        &self,
+        _: TunnelOrder,
+    ) -> BoxFuture<'static, Result<Box<dyn TunnelStream>, FetchFailure>> {
+        Box::pin(std::future::ready(Err(FetchFailure::AddressRefused)))
+    }
 }
 
 impl Network {
