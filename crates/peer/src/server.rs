@@ -253,6 +253,11 @@ impl PeerServer {
         }
     }
 
+    /// The devices for which places are kept: however many others come, they find room.
+    pub fn set_friends(&self, peers: &BTreeSet<PeerId>) {
+        self.shared.admission.set_friends(peers);
+    }
+
     /// Ends a session by order of the shell: its streams are cut at once, the requester hears why.
     /// `None` when there is no such session, or it is over.
     pub fn end(&self, id: HelpId, reason: HelpEnd) -> Option<EndedSession> {

@@ -237,7 +237,7 @@ async fn who_asks_for_bytes_and_takes_none_is_cut_off() {
 async fn a_device_has_so_many_connections_and_no_more() {
     let (eve, mo) = (DeviceIdentity::generate().unwrap(), Helper::start(Rules::default()).await);
     let mut open = Vec::new();
-    for _ in 0..8 {
+    for _ in 0..32 {
         let mut stream = raw::connect(&eve, mo.address()).await.unwrap();
         // An answer shows that the connection has its place.
         stream.write_all(b"GET /v1/hello HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
