@@ -16,9 +16,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use manyhands_core::{
-    AskTerms, AskedPeer, DeskBounds, DownloadId, HelpDesk, HelpEnd, HelpId, LocalTime, Meter, PeerId,
+    AskTerms, AskedPeer, DeskBounds, DownloadId, HelpDesk, HelpEnd, HelpId, LocalTime, Meter,
+    PeerId,
 };
-use manyhands_peer::wire::{DeviceName, Hello};
+use manyhands_peer::wire::{DeviceName, Feature, Hello};
 use manyhands_peer::{
     ClientWaits, DeviceIdentity, Discovered, Discovery, DiscoveryOptions, Incoming, InterfaceRule,
     PeerClient, PeerServer, Presence, PresenceNews, PresenceWaits, RemotePeer, ServerOptions,
@@ -30,7 +31,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::engine::computer_name;
 use crate::network::guard::LiveGuard;
-use crate::network::lending::{HelperContent, LentStored, Waiting, limit};
+use crate::network::lending::{LentStored, Waiting, limit};
 use crate::network::session::{Asking, Session};
 use crate::profile::{Known, stranger};
 use crate::view::{Lending, LendingChange};
@@ -138,9 +139,9 @@ impl Network {
             guard.loopback = config.loopback_origins;
         }
         let guard = Arc::new(guard);
-        let content = HelperContent::new(Arc::clone(&guard) as _)?;
+        let sources = lending::sources(Arc::clone(&guard) as _)?;
         let options = ServerOptions { listen: config.listen, hello, waits: ServerWaits::default() };
-        let (server, incoming) = PeerServer::start(&identity, Arc::new(content), options)
+        let (server, incoming) = PeerServer::start(&identity, sources, options)
             .await
             .map_err(|error| with_causes(&error))?;
         let (friend_ids, seen_friends) = watch::channel(friends.keys().copied().collect());
@@ -165,6 +166,7 @@ impl Network {
             Discovery::start(options, hints.clone())
         });
         server.set_blocked(&blocked.keys().copied().collect());
+        server.set_friends(&friends.keys().copied().collect());
         server.set_rate(limit(lending.bytes_per_s));
         let mut desk = HelpDesk::new(DeskBounds::default()).with_ledger(ledger);
         for input in lending::opening(lending, &friends, settings, clock) {
@@ -243,7 +245,8 @@ impl Network {
     #[must_use]
     pub fn asked_peer(&self, peer: PeerId) -> Option<AskedPeer> {
         let hello = &self.online.get(&peer).filter(|_| !self.is_blocked(peer))?.hello;
-        let (friend, lending, relays) = (self.is_friend(peer), hello.lending, hello.relays());
+        let (friend, lending, relays) =
+            (self.is_friend(peer), hello.lending, hello.can(Feature::Relay));
         Some(AskedPeer { peer, friend, lending, relays })
     }
 
@@ -271,6 +274,7 @@ impl Network {
         known.learn(ops);
         (self.friends, self.blocked) = (known.friends, known.blocked);
         let friends: BTreeSet<_> = self.friends.keys().copied().collect();
+        self.server.set_friends(&friends);
         self.friend_ids.send_if_modified(|ids| {
             let changed = *ids != friends;
             *ids = friends;

@@ -330,6 +330,7 @@ mod tests {
             dir: "/d".into(),
             out: None,
             sha256: None,
+            headers: Vec::new(),
             max_connections: 1,
         };
         Op::PutDownload(DownloadRecord {

@@ -8,10 +8,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use chrono::{Datelike, Timelike};
 use manyhands_core::{
-    AskTerms, ByteRange, Core, CoreError, DownloadId, DownloadSpec, DownloadState, Effect, Failure,
-    FailureCode, Found, HelpEnd, HelpId, HelpOffer, Input, LeaseEnd, LeaseId, LinkFacts, LocalTime,
-    Now,
-    PeerId, RunId, SourceId,
+    Ask, AskTerms, ByteRange, Core, CoreError, DownloadId, DownloadSpec, DownloadState, Effect,
+    Failure, FailureCode, Found, HelpEnd, HelpId, HelpOffer, Input, LeaseEnd, LeaseId, LinkFacts,
+    LocalTime, Now, PeerId, RunId, SourceId,
 };
 use manyhands_origin::{FetchRequest, Origins};
 use manyhands_peer::PresenceNews;
@@ -460,7 +459,7 @@ impl Shell {
     fn part_with(&mut self, peer: PeerId, now: Now) {
         let Some(network) = &mut self.network else { return };
         for policy in network.policies.values_mut() {
-            if let Ask::Peers(peers) = &mut policy.ask {
+            if let Ask::Peers(peers) = &mut policy.terms.ask {
                 peers.retain(|named| *named != peer);
             }
         }

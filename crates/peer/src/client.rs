@@ -8,6 +8,8 @@ mod calls;
 mod content;
 mod dial;
 mod pool;
+mod relay;
+mod tunnel;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +23,7 @@ use crate::tls::{Dialer, Expect, HandshakeError};
 pub use content::{Content, ContentBody};
 use dial::Target;
 use pool::Pool;
+pub use relay::Relay;
 
 /// More addresses of one peer than this are not tried.
 pub const MAX_ADDRESSES: usize = 16;

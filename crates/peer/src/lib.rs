@@ -11,11 +11,13 @@ mod convert;
 mod discovery;
 mod identity;
 mod presence;
+mod rewound;
 mod server;
 mod tls;
+mod tunnel;
 
 pub use client::{
-    CallError, ClientWaits, Content, ContentBody, MAX_ADDRESSES, PeerClient, RemotePeer,
+    CallError, ClientWaits, Content, ContentBody, MAX_ADDRESSES, PeerClient, Relay, RemotePeer,
 };
 pub use content::{ContentSource, FetchFailure, FetchOrder, Fetched};
 pub use convert::{help_end, help_mode, wire_mode};
@@ -24,7 +26,9 @@ pub use identity::{DeviceIdentity, IdentityError};
 pub use manyhands_wire as wire;
 pub use presence::{Presence, PresenceNews, PresenceWaits};
 pub use server::{
-    EndedSession, INCOMING_QUEUE, Incoming, IncomingHelp, Lent, ListenError, PeerServer, Reported,
-    ServerOptions, ServerWaits,
+    ClientHello, EndedSession, HelloRefusal, INCOMING_QUEUE, Incoming, IncomingHelp, Lent,
+    ListenError, MAX_CLIENT_HELLO_BYTES, PeerServer, Reported, ServerOptions, ServerWaits, Sources,
+    read_client_hello,
 };
 pub use tls::{HANDSHAKE_TIMEOUT, HandshakeError};
+pub use tunnel::{TunnelOrder, TunnelSource, TunnelStream};

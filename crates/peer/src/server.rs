@@ -7,11 +7,13 @@
 //! asked.
 
 mod admission;
+mod client_hello;
 mod connection;
 mod content;
 mod rate;
 mod routes;
 mod session;
+mod tunnel;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -30,7 +32,9 @@ use tracing::{debug, info, warn};
 use crate::content::ContentSource;
 use crate::identity::DeviceIdentity;
 use crate::tls::{Blocked, server_config};
+use crate::tunnel::TunnelSource;
 use admission::Admission;
+pub use client_hello::{ClientHello, HelloRefusal, MAX_CLIENT_HELLO_BYTES, read_client_hello};
 use session::Sessions;
 
 /// How many incoming things may wait for the shell; a help request over it is answered *busy*.
@@ -95,6 +99,15 @@ pub struct Lent {
     pub quiet: Duration,
 }
 
+/// How this device reaches origins for others.
+#[derive(Clone)]
+pub struct Sources {
+    /// In fetch mode …
+    pub content: Arc<dyn ContentSource>,
+    /// … and in relay mode.
+    pub tunnels: Arc<dyn TunnelSource>,
+}
+
 /// Where and how to listen.
 #[derive(Debug)]
 pub struct ServerOptions {
@@ -121,6 +134,10 @@ pub struct ServerWaits {
     pub answer: Duration,
     /// For the head of the origin's answer: 60 s.
     pub origin: Duration,
+    /// For the TLS hello of a tunnel's requester: 5 s.
+    pub tls_hello: Duration,
+    /// A tunnel through which no byte passes closes: 60 s.
+    pub tunnel_idle: Duration,
     /// A session without a stream and without a word from the requester ends: 60 s.
     pub silence: Duration,
     /// How long the end of a request can still be asked for: 60 s.
@@ -155,6 +172,7 @@ pub(crate) struct Shared {
     admission: Arc<Admission>,
     blocked: Blocked,
     content: Arc<dyn ContentSource>,
+    tunnels: Arc<dyn TunnelSource>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -167,6 +185,8 @@ impl Default for ServerWaits {
             write: Duration::from_secs(60),
             answer: Duration::from_secs(u64::from(PENDING_S) + 5),
             origin: Duration::from_secs(60),
+            tls_hello: Duration::from_secs(5),
+            tunnel_idle: Duration::from_secs(60),
             silence: Duration::from_secs(60),
             keep: Duration::from_secs(60),
         }
@@ -181,7 +201,7 @@ impl PeerServer {
     /// [`ListenError::Bind`]: the address is taken or not ours.
     pub async fn start(
         identity: &DeviceIdentity,
-        content: Arc<dyn ContentSource>,
+        sources: Sources,
         options: ServerOptions,
     ) -> Result<(Self, mpsc::Receiver<Incoming>), ListenError> {
         let blocked = Blocked::default();
@@ -195,7 +215,8 @@ impl PeerServer {
             sessions: Arc::new(Sessions::new(options.waits, sender)),
             admission: Arc::new(Admission::default()),
             blocked,
-            content,
+            content: sources.content,
+            tunnels: sources.tunnels,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
@@ -230,6 +251,11 @@ impl PeerServer {
         for lent in self.lent().iter().filter(|lent| peers.contains(&lent.peer)) {
             self.end(lent.id, HelpEnd::Stopped);
         }
+    }
+
+    /// The devices for which places are kept: however many others come, they find room.
+    pub fn set_friends(&self, peers: &BTreeSet<PeerId>) {
+        self.shared.admission.set_friends(peers);
     }
 
     /// Ends a session by order of the shell: its streams are cut at once, the requester hears why.
@@ -305,6 +331,12 @@ async fn listen(wanted: Option<SocketAddr>) -> Result<Vec<TcpListener>, ListenEr
             warn!(%error, port = DEFAULT_PORT, "the usual port is taken, listening on another one");
             both(0).await
         }
+    }
+}
+
+impl std::fmt::Debug for Sources {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sources").finish_non_exhaustive()
     }
 }
 

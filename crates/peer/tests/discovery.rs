@@ -12,7 +12,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{LONG, Requester, Shared, within};
+use common::{LONG, NoTunnels, Requester, sources, within};
 use manyhands_core::PeerId;
 use manyhands_peer::wire::{DEFAULT_PORT, DeviceName, Hello};
 use manyhands_peer::{
@@ -278,8 +278,8 @@ async fn live(
         hello: watch::channel(Hello::new(DeviceName::neutralised("node"), true)).1,
         waits: ServerWaits::default(),
     };
-    let content = Arc::new(Shared(Arc::default()));
-    let started = PeerServer::start(&device.identity, content, options).await;
+    let sources = sources(Arc::default(), NoTunnels);
+    let started = PeerServer::start(&device.identity, sources, options).await;
     let (server, _incoming) = started.unwrap();
     assert_eq!(server.port(), DEFAULT_PORT, "nobody else has it in this namespace");
     let (hints, heard) = mpsc::channel(16);

@@ -143,8 +143,8 @@ async fn a_no_and_a_dropped_answer_decline() {
         .1,
         waits: ServerWaits::default(),
     };
-    let source = std::sync::Arc::new(Shared(std::sync::Arc::default()));
-    let started = manyhands_peer::PeerServer::start(&identity, source, options).await;
+    let sources = sources(std::sync::Arc::default(), NoTunnels);
+    let started = manyhands_peer::PeerServer::start(&identity, sources, options).await;
     let (server, mut incoming) = started.unwrap();
     let peer = lin.client.peer(identity.id(), server.local_addrs());
     let id = within(peer.ask(&help_request(MIB))).await.unwrap();

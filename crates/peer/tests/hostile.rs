@@ -151,9 +151,9 @@ async fn what_is_too_large_or_makes_no_sense_is_refused_with_a_problem() {
             405,
         ),
         (
-            "a tunnel",
+            "a tunnel of no session",
             "CONNECT example.org:443 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".into(),
-            404,
+            400,
         ),
     ] {
         let answer = exchange(mo.address(), request.as_bytes()).await;
@@ -237,7 +237,7 @@ async fn who_asks_for_bytes_and_takes_none_is_cut_off() {
 async fn a_device_has_so_many_connections_and_no_more() {
     let (eve, mo) = (DeviceIdentity::generate().unwrap(), Helper::start(Rules::default()).await);
     let mut open = Vec::new();
-    for _ in 0..8 {
+    for _ in 0..32 {
         let mut stream = raw::connect(&eve, mo.address()).await.unwrap();
         // An answer shows that the connection has its place.
         stream.write_all(b"GET /v1/hello HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
@@ -247,9 +247,9 @@ async fn a_device_has_so_many_connections_and_no_more() {
         open.push(stream);
     }
     let request = b"GET /v1/hello HTTP/1.1\r\nhost: x\r\n\r\n";
-    let mut ninth = raw::connect(&eve, mo.address()).await.unwrap();
-    ninth.write_all(request).await.ok();
-    assert_eq!(read_to_close(&mut ninth).await, "");
+    let mut late = raw::connect(&eve, mo.address()).await.unwrap();
+    late.write_all(request).await.ok();
+    assert_eq!(read_to_close(&mut late).await, "");
     // Somebody else comes in as before.
     let lin = Requester::new();
     within(lin.to(&mo).hello()).await.unwrap();
@@ -321,8 +321,8 @@ async fn bare_server() -> ((PeerServer, DeviceIdentity), mpsc::Receiver<Incoming
         hello: watch::channel(Hello::new(DeviceName::default(), true)).1,
         waits: ServerWaits::default(),
     };
-    let source = Arc::new(Shared(Arc::default()));
-    let (server, incoming) = PeerServer::start(&identity, source, options).await.unwrap();
+    let sources = sources(Arc::default(), NoTunnels);
+    let (server, incoming) = PeerServer::start(&identity, sources, options).await.unwrap();
     ((server, identity), incoming)
 }
 

@@ -42,6 +42,8 @@ pub enum Feature {
 }
 
 impl Feature {
+    pub const ALL: [Self; 2] = [Self::Fetch, Self::Relay];
+
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -52,14 +54,16 @@ impl Feature {
 }
 
 impl Hello {
-    /// A greeting of this program: version [`PROTOCOL_VERSION`] alone, fetch mode.
+    /// A greeting of this program: version [`PROTOCOL_VERSION`] alone, all its
+    /// features.
     #[must_use]
     pub fn new(name: DeviceName, lending: bool) -> Self {
         Self {
             protocol: ProtocolRange { min: PROTOCOL_VERSION, max: PROTOCOL_VERSION },
             name,
             lending,
-            features: List::new(vec![Text::cut(Feature::Fetch.as_str())]).unwrap_or_default(),
+            features: List::new(Feature::ALL.map(|feature| Text::cut(feature.as_str())).to_vec())
+                .unwrap_or_default(),
             software: Text::cut(concat!("manyhands/", env!("CARGO_PKG_VERSION"))),
         }
     }

@@ -1,6 +1,7 @@
 //! Asking for help: what a helper is told before it agrees, and what it is given afterwards.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 use serde::de::Error;
@@ -22,24 +23,46 @@ pub const MAX_ETAG_BYTES: usize = 1024;
 /// The body of `POST /v1/help-requests`: everything that the prompt shows, and nothing that tells
 /// which file it is to somebody who may say no. What is shown is exactly what will run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "RawHelpRequest")]
 pub struct HelpRequest {
     /// The requester's name for itself.
-    #[serde(default)]
     pub name: DeviceName,
     pub mode: Mode,
     /// Where the helper would connect to: the link's origin first, then those of its redirects.
-    /// Never empty.
-    #[serde(deserialize_with = "at_least_one")]
+    /// Never empty; in relay mode each [can be relayed](OriginName::can_be_relayed).
     pub origins: List<OriginName, MAX_ORIGINS>,
     /// The whole file's, when known.
-    #[serde(default, with = "json_u64_option", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "json_u64_option", skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<u64>,
     /// The most that this helper would carry.
     #[serde(with = "json_u64")]
     pub budget_bytes: u64,
     /// Only to friends.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub file_name: Option<FileName>,
+}
+
+#[derive(Deserialize)]
+struct RawHelpRequest {
+    #[serde(default)]
+    name: DeviceName,
+    mode: Mode,
+    origins: List<OriginName, MAX_ORIGINS>,
+    #[serde(default, with = "json_u64_option")]
+    size_bytes: Option<u64>,
+    #[serde(with = "json_u64")]
+    budget_bytes: u64,
+    #[serde(default)]
+    file_name: Option<FileName>,
+}
+
+/// What a help request names is nothing to be helped with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HelpRequestError {
+    /// No origin is named.
+    NoOrigin,
+    /// A relay request names an origin that cannot be relayed.
+    NotRelayable,
 }
 
 /// What the helper would do. A mode that this version does not know fails to decode, and so the
@@ -159,6 +182,15 @@ impl OriginName {
     pub fn port(&self) -> u16 {
         self.port
     }
+
+    /// Whether relay mode can reach it: https at a host with a name. TLS says no name when the host
+    /// is an address (RFC 6066 §3), and a helper could not see where such a tunnel leads.
+    #[must_use]
+    pub fn can_be_relayed(&self) -> bool {
+        let host = self.host.as_str();
+        let is_address = host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok();
+        self.scheme == Scheme::Https && !is_address
+    }
 }
 
 impl Scheme {
@@ -212,11 +244,19 @@ impl Source {
     }
 }
 
-fn at_least_one<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<List<OriginName, MAX_ORIGINS>, D::Error> {
-    let origins = List::deserialize(deserializer)?;
-    if origins.is_empty() { Err(D::Error::custom("no origin is named")) } else { Ok(origins) }
+impl TryFrom<RawHelpRequest> for HelpRequest {
+    type Error = HelpRequestError;
+
+    fn try_from(raw: RawHelpRequest) -> Result<Self, HelpRequestError> {
+        let RawHelpRequest { name, mode, origins, size_bytes, budget_bytes, file_name } = raw;
+        if origins.is_empty() {
+            return Err(HelpRequestError::NoOrigin);
+        }
+        if mode == Mode::Relay && !origins.iter().all(OriginName::can_be_relayed) {
+            return Err(HelpRequestError::NotRelayable);
+        }
+        Ok(Self { name, mode, origins, size_bytes, budget_bytes, file_name })
+    }
 }
 
 impl TryFrom<RawOriginName> for OriginName {
@@ -274,6 +314,17 @@ impl fmt::Display for OriginNameError {
 }
 
 impl std::error::Error for OriginNameError {}
+
+impl fmt::Display for HelpRequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoOrigin => "no origin is named",
+            Self::NotRelayable => "only https origins with a name can be relayed",
+        })
+    }
+}
+
+impl std::error::Error for HelpRequestError {}
 
 impl fmt::Display for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -360,6 +411,22 @@ mod tests {
             r#"{"scheme":"gopher","host":"example.org","port":70}"#,
         ] {
             assert!(origin(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_https_at_a_name_can_be_relayed() {
+        let can = |url: &str| OriginName::of(&Url::parse(url).unwrap()).unwrap().can_be_relayed();
+        assert!(can("https://example.org/"));
+        assert!(can("https://localhost:8443/"));
+        for not in [
+            "http://example.org/",
+            "ftp://example.org/",
+            "https://192.0.2.1/",
+            "https://2130706433/",
+            "https://[2001:db8::1]/",
+        ] {
+            assert!(!can(not), "{not}");
         }
     }
 

@@ -15,8 +15,9 @@ mod session;
 pub use bounded::{List, MAX_JSON_INTEGER, OutOfBounds, Text};
 pub use hello::{Feature, Hello, MAX_FEATURES, ProtocolRange};
 pub use help_request::{
-    HelpRequest, MAX_ETAG_BYTES, MAX_HOST_BYTES, MAX_ORIGINS, MAX_URL_BYTES, Mode, OriginName,
-    OriginNameError, RequestId, RequestIdError, Scheme, Source, SourceError, SourceValidator,
+    HelpRequest, HelpRequestError, MAX_ETAG_BYTES, MAX_HOST_BYTES, MAX_ORIGINS, MAX_URL_BYTES,
+    Mode, OriginName, OriginNameError, RequestId, RequestIdError, Scheme, Source, SourceError,
+    SourceValidator,
 };
 pub use label::{DEVICE_NAME_CHARS, DeviceName, FILE_NAME_CHARS, FileName, Label};
 pub use problem::{MAX_PROBLEM_TEXT_BYTES, PROBLEM_CONTENT_TYPE, Problem, ProblemCode};

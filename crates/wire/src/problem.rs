@@ -80,6 +80,8 @@ problem_codes! {
     TooSlow = "too-slow", 408, "The request took too long to arrive";
     /// Not accepted yet, or no source given yet.
     NotReady = "not-ready", 409, "The session is not ready for this";
+    /// The bytes of a relay session come through tunnels, those of a fetch session as content.
+    WrongMode = "wrong-mode", 409, "The session is of the other mode";
     /// Declined, expired, withdrawn, stopped, used up.
     SessionOver = "session-over", 410, "The session has ended";
     TooLarge = "too-large", 413, "The request is too large";

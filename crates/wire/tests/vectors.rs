@@ -62,6 +62,17 @@ fn a_help_request_is_written_as_in_its_vectors() {
         ..to_friend
     };
     check(vector!("help_request_to_a_stranger"), &to_stranger);
+    let relay = HelpRequest {
+        mode: Mode::Relay,
+        origins: List::new(vec![
+            origin("https://example.org/debian-13.iso"),
+            origin("https://cdn.example.net:8443/"),
+        ])
+        .unwrap(),
+        budget_bytes: 500_000_000,
+        ..to_stranger
+    };
+    check(vector!("help_request_relay"), &relay);
 }
 
 #[test]
@@ -152,6 +163,11 @@ fn what_is_out_of_bounds_is_not_read() {
                 r#"{{"name":"","mode":"fetch","origins":[{}],"budget_bytes":1}}"#,
                 [one; MAX_ORIGINS + 1].join(",")
             ),
+        ),
+        ("a relay to an http origin", request.replace("fetch", "relay")),
+        (
+            "a relay to an address",
+            vector!("help_request_relay").replace("example.org", "192.0.2.1"),
         ),
         ("a host that is too long", request.replace("example.org", &"a".repeat(254))),
         ("a body that is cut off", request[..request.len() - 3].to_owned()),

@@ -14,13 +14,14 @@ use manyhands_origin::{
     AddressGuard, FetchError, FetchRequest, Options, Origins, ProxyMode, Retry,
 };
 use manyhands_peer::wire::HelpRequest;
-use manyhands_peer::{ContentSource, FetchFailure, FetchOrder, Fetched, Incoming};
+use manyhands_peer::{ContentSource, FetchFailure, FetchOrder, Fetched, Incoming, Sources};
 use manyhands_store::{Friend, Settings};
 use tokio::sync::oneshot;
 use url::Url;
 
 use crate::network::Network;
 use crate::network::together::origin_url;
+use crate::network::tunnels::HelperTunnels;
 use crate::profile::Change;
 use crate::view::{Lending, LendingChange};
 
@@ -270,11 +271,12 @@ pub struct HelperContent {
     origins: Origins,
 }
 
-impl HelperContent {
-    pub fn new(guard: Arc<dyn AddressGuard>) -> Result<Self, String> {
-        let options = Options { guard: Some(guard), proxy: ProxyMode::None, ..Options::default() };
-        Ok(Self { origins: Origins::new(&options).map_err(|failure| failure.message)? })
-    }
+/// How this device reaches servers for others.
+pub fn sources(guard: Arc<dyn AddressGuard>) -> Result<Sources, String> {
+    let options = Options { guard: Some(guard), proxy: ProxyMode::None, ..Options::default() };
+    let origins = Origins::new(&options).map_err(|failure| failure.message)?;
+    let tunnels = Arc::new(HelperTunnels::new(origins.clone()));
+    Ok(Sources { content: Arc::new(HelperContent { origins }), tunnels })
 }
 
 impl ContentSource for HelperContent {

@@ -126,7 +126,7 @@ impl Requester<'_> {
             dir: Some(self.dir.join("files")),
             out: Some(name.to_owned()),
             connections: Some(1),
-            ask: Some(AskFor { who: Ask::Friends, wait_s: 3600 }),
+            ask: Some(AskFor { who: Ask::Friends, wait_s: 3600, mode: None, unverified: None }),
             ..NewDownload::default()
         };
         self.engine.add(&new).await.unwrap()

@@ -81,6 +81,15 @@ impl Remote {
                 Err(unsent) => request = unsent,
             }
         }
+        self.send_alone(request, wait).await
+    }
+
+    /// As [`send`](Self::send), on a connection that is made for it.
+    pub(super) async fn send_alone(
+        &self,
+        request: Request<Full<Bytes>>,
+        wait: Duration,
+    ) -> Result<Answered, CallError> {
         let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let dialed = self.target.dial(&addresses).await?;
         self.prefer(dialed.address);
@@ -114,9 +123,9 @@ async fn open(dialed: Dialed) -> Result<Connection, CallError> {
         .handshake(TokioIo::new(dialed.stream))
         .await
         .map_err(|error| CallError::Lost(io::Error::other(error)))?;
-    // Ends with the sender and the answers that are read from it.
+    // Ends with the sender and the answers that are read from it, or becomes a tunnel.
     tokio::spawn(async move {
-        if let Err(error) = connection.await {
+        if let Err(error) = connection.with_upgrades().await {
             tracing::trace!(%error, "connection to a peer closed");
         }
     });

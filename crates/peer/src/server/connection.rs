@@ -4,10 +4,14 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::Method;
+use hyper::server::conn::http1::Parts;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use manyhands_core::PeerId;
@@ -20,7 +24,10 @@ use tower::ServiceExt;
 use tracing::{debug, trace, warn};
 
 use super::admission::Admitted;
+use super::routes::Refusal;
+use super::tunnel::{self, Tunnel};
 use super::{ACCEPT_PAUSE, Shared, routes};
+use crate::rewound::Rewound;
 use crate::tls::{self, HandshakeError};
 
 /// The head of a request has at most so many bytes; more is answered 431.
@@ -85,36 +92,62 @@ async fn one(stream: TcpStream, tls: Arc<ServerConfig>, shared: Arc<Shared>, adm
         }
         let caller = Caller { id, address: admitted.address(), kill: kill.clone() };
         let stream = WriteDeadline::new(stream, shared.waits.write);
-        if let Err(error) = http(stream, caller, &shared).await {
-            trace!(peer = %id.short(), %error, "connection closed");
+        match http(stream, caller, &shared).await {
+            Ok(None) => {}
+            Ok(Some((tunnel, stream))) => tunnel.carry(stream, &shared.waits).await,
+            Err(error) => trace!(peer = %id.short(), %error, "connection closed"),
         }
     };
     kill.run_until_cancelled(talk).await;
 }
 
-async fn http<S>(stream: S, caller: Caller, shared: &Arc<Shared>) -> hyper::Result<()>
+/// Answers requests until the connection closes or becomes a tunnel.
+async fn http<S>(
+    stream: S,
+    caller: Caller,
+    shared: &Arc<Shared>,
+) -> hyper::Result<Option<(Tunnel, Rewound<S>)>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let router = routes::router(shared.clone());
-    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(caller.clone());
-        router.clone().oneshot(request.map(axum::body::Body::new))
+    let opened = Arc::new(Mutex::new(None));
+    let service = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
+        let (router, shared) = (router.clone(), shared.clone());
+        let (caller, opened) = (caller.clone(), opened.clone());
+        async move {
+            if request.method() != Method::CONNECT {
+                request.extensions_mut().insert(caller);
+                return router.oneshot(request.map(Body::new)).await;
+            }
+            Ok(match tunnel::open(&shared, &caller, &request).await {
+                Ok(tunnel) => {
+                    *opened.lock().unwrap_or_else(PoisonError::into_inner) = Some(tunnel);
+                    Response::default()
+                }
+                Err(problem) => Refusal(problem).into_response(),
+            })
+        }
     });
-    let connection = hyper::server::conn::http1::Builder::new()
+    let mut connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(shared.waits.head)
         .max_header_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS)
         .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
     tokio::select! {
-        done = connection.as_mut() => done,
+        done = &mut connection => done?,
         () = shared.stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            Pin::new(&mut connection).graceful_shutdown();
+            (&mut connection).await?;
         }
     }
+    let tunnel = opened.lock().unwrap_or_else(PoisonError::into_inner).take();
+    Ok(tunnel.map(|tunnel| {
+        // What came behind the request's head is the tunnel's.
+        let Parts { io, read_buf, .. } = connection.into_parts();
+        (tunnel, Rewound::new(read_buf, io.into_inner()))
+    }))
 }
 
 /// A stream on which no write may wait for longer than `patience`: who takes no byte for so long is

@@ -18,7 +18,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use manyhands_core::{ByteRange, Identity};
-use manyhands_wire::{Problem, ProblemCode};
+use manyhands_wire::{Mode, Problem, ProblemCode};
 use tracing::debug;
 
 use super::Shared;
@@ -40,6 +40,7 @@ pub(super) async fn content(
         return Err(Problem::new(ProblemCode::MethodNotAllowed).into());
     }
     let session = shared.sessions.find(parse_id(&id)?, caller.id)?;
+    session.require_mode(Mode::Fetch)?;
     let left = session.require_accepted()?;
     let source = session.source().ok_or_else(|| Problem::new(ProblemCode::NotReady))?;
     let range = headers.get(RANGE).and_then(|value| value.to_str().ok()).and_then(parse_range);

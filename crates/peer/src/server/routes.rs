@@ -13,8 +13,8 @@ use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use manyhands_wire::{
-    EndReport, HelpRequest, MAX_BODY_BYTES, MAX_WAIT_S, OriginName, PROBLEM_CONTENT_TYPE, Problem,
-    ProblemCode, Source,
+    EndReport, HelpRequest, MAX_BODY_BYTES, MAX_WAIT_S, Mode, OriginName, PROBLEM_CONTENT_TYPE,
+    Problem, ProblemCode, Source,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -109,6 +109,7 @@ async fn source(
     body: Body,
 ) -> Answer {
     let session = shared.sessions.find(parse_id(&id)?, caller.id)?;
+    session.require_mode(Mode::Fetch)?;
     let source: Source = read(body, shared.waits.body).await?;
     let consented =
         OriginName::of(source.url()).is_ok_and(|origin| session.request.origins.contains(&origin));

@@ -6,7 +6,7 @@
 
 mod stream;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use manyhands_core::{HelpAnswer, HelpEnd, HelpId, PeerId};
 use manyhands_wire::{
-    EndReason, EndReport, HelpRequest, HelpRequestState, HelpState, PENDING_S, Party, Problem,
-    ProblemCode, SessionEnd, Source,
+    EndReason, EndReport, HelpRequest, HelpRequestState, HelpState, Mode, PENDING_S, Party,
+    Problem, ProblemCode, SessionEnd, Source,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -35,6 +35,11 @@ pub(crate) const MAX_KNOWN_PER_DEVICE: usize = 16;
 pub(crate) const MAX_KNOWN: usize = 512;
 /// Streams of one session at a time.
 pub(crate) const MAX_STREAMS: usize = 4;
+/// Tunnels of one session at a time: as many as a browser opens to a host, and two more.
+pub(crate) const MAX_TUNNELS: usize = 8;
+/// New tunnels of one session in [`NEW_TUNNELS`].
+pub(crate) const MAX_NEW_TUNNELS: usize = 60;
+const NEW_TUNNELS: Duration = Duration::from_secs(60);
 /// How often sessions are looked over.
 const SWEEP: Duration = Duration::from_secs(5);
 
@@ -79,10 +84,29 @@ struct Inner {
     polls: usize,
     next_stream: u64,
     streams: BTreeMap<u64, CancellationToken>,
+    /// When the tunnels of the last minute were opened.
+    opened: VecDeque<Instant>,
     source: Option<Source>,
 }
 
 impl Inner {
+    /// Room for one more tunnel, or how long there is none.
+    fn admit_tunnel(&mut self, now: Instant) -> Result<(), Duration> {
+        let age = |opened: &Instant| now.saturating_duration_since(*opened);
+        while self.opened.front().is_some_and(|opened| age(opened) >= NEW_TUNNELS) {
+            self.opened.pop_front();
+        }
+        match self.opened.front() {
+            Some(oldest) if self.opened.len() >= MAX_NEW_TUNNELS => {
+                Err(NEW_TUNNELS.saturating_sub(age(oldest)))
+            }
+            _ => {
+                self.opened.push_back(now);
+                Ok(())
+            }
+        }
+    }
+
     /// For how long nobody has asked for anything; zero while something is under way.
     fn quiet(&self, now: Instant) -> Duration {
         if self.streams.is_empty() && self.polls == 0 {
@@ -135,6 +159,7 @@ impl Sessions {
                 polls: 0,
                 next_stream: 0,
                 streams: BTreeMap::new(),
+                opened: VecDeque::new(),
                 source: None,
             }),
         });
@@ -349,7 +374,15 @@ impl Session {
         }
     }
 
-    /// Opens a stream on the connection that `kill` ends.
+    /// What the helper has agreed to do is what it does.
+    pub(crate) fn require_mode(&self, mode: Mode) -> Result<(), Problem> {
+        match self.request.mode == mode {
+            true => Ok(()),
+            false => Err(Problem::new(ProblemCode::WrongMode)),
+        }
+    }
+
+    /// Opens a stream or tunnel on the connection that `kill` ends.
     pub(crate) fn open_stream(
         self: &Arc<Self>,
         sessions: &Arc<Sessions>,
@@ -359,8 +392,17 @@ impl Session {
         // Under the lock: a session that ends now either sees this stream, or is seen here to have
         // ended.
         self.require_accepted()?;
-        if inner.streams.len() >= MAX_STREAMS {
+        let (max, is_tunnel) = match self.request.mode {
+            Mode::Fetch => (MAX_STREAMS, false),
+            Mode::Relay => (MAX_TUNNELS, true),
+        };
+        if inner.streams.len() >= max {
             return Err(Problem::new(ProblemCode::TooMany));
+        }
+        if is_tunnel && let Err(wait) = inner.admit_tunnel(Instant::now()) {
+            let mut problem = Problem::new(ProblemCode::TooMany);
+            problem.retry_after_ms = u64::try_from(wait.as_millis()).ok();
+            return Err(problem);
         }
         let number = inner.next_stream;
         inner.next_stream += 1;

@@ -21,7 +21,8 @@ use manyhands_core::{
 use manyhands_peer::wire::{DeviceName, FileName, Hello, HelpRequest, List, Mode, OriginName};
 use manyhands_peer::{
     ClientWaits, ContentSource, DeviceIdentity, EndedSession, FetchFailure, FetchOrder, Fetched,
-    Incoming, PeerClient, PeerServer, RemotePeer, ServerOptions, ServerWaits,
+    Incoming, PeerClient, PeerServer, RemotePeer, ServerOptions, ServerWaits, Sources, TunnelOrder,
+    TunnelSource, TunnelStream,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -105,6 +106,23 @@ impl ContentSource for Shared {
     }
 }
 
+/// A helper that connects to nothing.
+pub struct NoTunnels;
+
+impl TunnelSource for NoTunnels {
+    fn connect(
+        &self,
+        _: TunnelOrder,
+    ) -> BoxFuture<'static, Result<Box<dyn TunnelStream>, FetchFailure>> {
+        std::future::ready(Err(FetchFailure::AddressRefused)).boxed()
+    }
+}
+
+/// What a server of these tests is started with.
+pub fn sources(content: Arc<KnownBytes>, tunnels: impl TunnelSource) -> Sources {
+    Sources { content: Arc::new(Shared(content)), tunnels: Arc::new(tunnels) }
+}
+
 struct Produce {
     source: Arc<KnownBytes>,
     range: ByteRange,
@@ -183,6 +201,14 @@ impl Helper {
     }
 
     pub async fn with_source(rules: Rules, source: KnownBytes) -> Self {
+        Self::with_sources(rules, source, NoTunnels).await
+    }
+
+    pub async fn with_tunnels(rules: Rules, tunnels: impl TunnelSource) -> Self {
+        Self::with_sources(rules, KnownBytes::default(), tunnels).await
+    }
+
+    async fn with_sources(rules: Rules, source: KnownBytes, tunnels: impl TunnelSource) -> Self {
         let (identity, source) = (DeviceIdentity::generate().unwrap(), Arc::new(source));
         let hello = Hello::new(DeviceName::neutralised("Mo"), rules.hello_lending);
         let options = ServerOptions {
@@ -190,8 +216,8 @@ impl Helper {
             hello: watch::channel(hello).1,
             waits: rules.waits,
         };
-        let content = Arc::new(Shared(source.clone()));
-        let (server, incoming) = PeerServer::start(&identity, content, options).await.unwrap();
+        let sources = sources(source.clone(), tunnels);
+        let (server, incoming) = PeerServer::start(&identity, sources, options).await.unwrap();
         let (prompt, prompts) = mpsc::channel(64);
         let (close, closed) = mpsc::channel(64);
         let (end, ended) = mpsc::channel(64);

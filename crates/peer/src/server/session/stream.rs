@@ -46,13 +46,22 @@ impl Stream {
         allowed
     }
 
-    /// Ends the session when nothing is left of its budget.
-    pub(crate) fn end_if_used_up(&self) {
+    /// Ends the session when nothing is left of its budget; whether it did.
+    pub(crate) fn end_if_used_up(&self) -> bool {
         if self.session.budget().is_some_and(|budget| self.session.sent_bytes() >= budget)
             && let Some(ended) = self.session.end_by_helper(HelpEnd::Budget)
         {
             self.sessions.tell(Incoming::Ended(ended));
+            return true;
         }
+        false
+    }
+
+    /// Waits until the session is over.
+    pub(crate) async fn session_over(&self) {
+        let mut progress = self.session.progress.subscribe();
+        // Fails when the session is gone.
+        progress.wait_for(|progress| progress.state.is_final()).await.ok();
     }
 }
 
