@@ -198,6 +198,7 @@ mod tests {
                 dir: PathBuf::from("/home/lin"),
                 out: Some("b.iso".to_owned()),
                 sha256: Some(digest),
+                headers: Vec::new(),
                 max_connections: 8,
             },
             life: Life::Completed {

@@ -121,7 +121,10 @@ impl HelpDesk {
                 self.attention.forgive(peer);
             }
             DeskInput::RuleRemoved { peer } => drop(self.rules.remove(&peer)),
-            DeskInput::NeverHostsChanged(hosts) => self.never_hosts = hosts,
+            DeskInput::NeverHostsChanged(hosts) => {
+                self.never_hosts = hosts;
+                self.end_never_lent_for();
+            }
             DeskInput::PeerBlocked { peer } | DeskInput::FriendRemoved { peer } => {
                 self.rules.remove(&peer);
                 self.attention.forgive(peer);
@@ -326,14 +329,6 @@ impl HelpDesk {
             self.decline_all(HelpDecline::NotLending, |_| true);
             return self.end_all(|_| Some(reason));
         }
-        let never: Vec<_> = self
-            .pending
-            .values()
-            .map(|pending| &pending.ask)
-            .filter(|ask| self.is_never_lent_for(&ask.hosts))
-            .map(|ask| ask.id)
-            .collect();
-        self.decline_all(HelpDecline::Host, |ask| never.contains(&ask.id));
         let over: Vec<_> = self
             .sessions
             .iter()
@@ -345,12 +340,18 @@ impl HelpDesk {
         self.share_rates();
     }
 
+    /// The list is long, and so this is done only when it has changed.
+    fn end_never_lent_for(&mut self) {
+        let list = std::mem::replace(&mut self.never_hosts, HostList::empty());
+        let is_listed = |hosts: &[String]| hosts.iter().any(|host| list.covers(host));
+        self.decline_all(HelpDecline::Host, |ask| is_listed(&ask.hosts));
+        self.end_all(|session| is_listed(&session.hosts).then_some(HelpEnd::Stopped));
+        self.never_hosts = list;
+    }
+
     fn why_over(&self, session: &LentSession) -> Option<HelpEnd> {
         if session.sent_bytes >= session.budget_bytes {
             return Some(HelpEnd::Budget);
-        }
-        if self.is_never_lent_for(&session.hosts) {
-            return Some(HelpEnd::Stopped);
         }
         if session.by_rule { self.left_of_rule(session.peer).err() } else { None }
     }

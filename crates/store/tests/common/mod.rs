@@ -13,6 +13,7 @@ pub fn download(id: u64) -> DownloadRecord {
             dir: "/home/lin/Downloads".into(),
             out: None,
             sha256: None,
+            headers: Vec::new(),
             max_connections: DEFAULT_CONNECTIONS,
         },
         life: Life::Queued,
