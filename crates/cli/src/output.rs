@@ -2,8 +2,9 @@
 //!
 //! A thread of its own prints, and progress that finds it busy is left out: a reader that does not read stalls nothing.
 
+use manyhands_engine::HelpMode;
 use manyhands_engine::view::{
-    DownloadRow, FailureView, HelpRow, HelpState, RowState, SourceKind, SourceRow,
+    DownloadRow, FailureView, HelpReason, HelpRow, HelpState, RowState, SourceKind, SourceRow,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -34,6 +35,7 @@ pub struct Output {
 struct Source<'a> {
     kind: &'static str,
     peer: Option<&'a str>,
+    mode: Option<HelpMode>,
     name: &'a str,
     bytes: u64,
 }
@@ -81,6 +83,7 @@ fn print_json(lines: &mut Receiver<Line>) {
                 "event": "help", "peer": help.peer, "name": help.name,
                 // Ended by the helper: as good as lost to whoever follows the download.
                 "state": if help.state == HelpState::Ended { HelpState::Lost } else { help.state },
+                "reason": help.reason,
             }),
             Line::Completed { row } => json!({
                 "event": "completed", "path": row.path, "bytes": row.bytes, "sha256": row.sha256,
@@ -110,6 +113,7 @@ impl<'a> From<&'a SourceRow> for Source<'a> {
                 SourceKind::Helper => "helper",
             },
             peer: (!source.peer.is_empty()).then_some(&source.peer),
+            mode: source.mode,
             name: &source.name,
             bytes: source.bytes,
         }
@@ -125,7 +129,7 @@ fn print_words(lines: &mut Receiver<Line>) {
             Line::Progress { row, .. } if live => write!(stderr, "{clear}{}", progress(row)),
             Line::Progress { .. } => Ok(()),
             Line::Help { help } => {
-                writeln!(stderr, "{clear}{}: {}", help.name, help_words(help.state))
+                writeln!(stderr, "{clear}{}: {}", help.name, help_words(help))
             }
             Line::Completed { row } => {
                 let path = row.path.as_deref().unwrap_or_default();
@@ -139,14 +143,25 @@ fn print_words(lines: &mut Receiver<Line>) {
     }
 }
 
-fn help_words(state: HelpState) -> &'static str {
-    match state {
-        HelpState::Asked => "asked for help",
-        HelpState::Accepted => "helps",
-        HelpState::Declined => "declined to help",
-        HelpState::Expired => "did not answer",
-        HelpState::Lost => "is gone",
-        HelpState::Ended => "is done helping",
+fn help_words(help: &HelpRow) -> &'static str {
+    match (help.state, help.reason) {
+        (HelpState::Asked, _) => "asked for help",
+        (HelpState::Accepted, _) => "helps",
+        (HelpState::Declined, Some(HelpReason::NotLending)) => "does not lend now",
+        (HelpState::Declined, Some(HelpReason::TooMany)) => "has too many requests",
+        (HelpState::Declined, Some(HelpReason::Host)) => "does not lend for this server",
+        (HelpState::Declined, _) => "declined to help",
+        (HelpState::Expired, _) => "did not answer",
+        (HelpState::Lost, _) => "is gone",
+        (HelpState::Ended, Some(HelpReason::NoGain)) => {
+            "brings nothing more: most likely both have the same public address"
+        }
+        (HelpState::Ended, Some(HelpReason::Mismatch)) => {
+            "sent something else than the server; it is not asked again"
+        }
+        (HelpState::Ended, Some(HelpReason::Budget)) => "has used up what it lends",
+        (HelpState::Ended, Some(HelpReason::Stopped)) => "was stopped by its user",
+        (HelpState::Ended, _) => "is done helping",
     }
 }
 
