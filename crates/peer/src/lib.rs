@@ -24,7 +24,7 @@ pub use identity::{DeviceIdentity, IdentityError};
 pub use manyhands_wire as wire;
 pub use presence::{Presence, PresenceNews, PresenceWaits};
 pub use server::{
-    EndedSession, INCOMING_QUEUE, Incoming, IncomingHelp, Lent, ListenError, PeerServer, Reported,
-    ServerOptions, ServerWaits,
+    EndedSession, INCOMING_QUEUE, Incoming, IncomingHelp, Lent, ListenError, Pairings, PeerServer,
+    Reported, ServerOptions, ServerWaits,
 };
 pub use tls::{HANDSHAKE_TIMEOUT, HandshakeError};

@@ -9,6 +9,7 @@
 mod admission;
 mod connection;
 mod content;
+mod pairing;
 mod routes;
 mod session;
 
@@ -30,6 +31,7 @@ use crate::content::ContentSource;
 use crate::identity::DeviceIdentity;
 use crate::tls::{Blocked, server_config};
 use admission::Admission;
+pub use pairing::Pairings;
 use session::Sessions;
 
 /// How many incoming things may wait for the shell; a help request over it is answered *busy*.
@@ -151,6 +153,7 @@ pub(crate) struct Shared {
     hello: watch::Receiver<Hello>,
     waits: ServerWaits,
     sessions: Arc<Sessions>,
+    pairings: Pairings,
     admission: Arc<Admission>,
     blocked: Blocked,
     content: Arc<dyn ContentSource>,
@@ -192,6 +195,7 @@ impl PeerServer {
             hello: options.hello,
             waits: options.waits,
             sessions: Arc::new(Sessions::new(options.waits, sender)),
+            pairings: Pairings::new(identity.id()),
             admission: Arc::new(Admission::default()),
             blocked,
             content,
@@ -226,6 +230,7 @@ impl PeerServer {
         // First the list: who comes in after this is checked against it.
         self.shared.blocked.replace(peers.clone());
         self.shared.admission.close(peers);
+        self.shared.pairings.set_blocked(peers);
         for lent in self.lent().iter().filter(|lent| peers.contains(&lent.peer)) {
             self.end(lent.id, HelpEnd::Stopped);
         }

@@ -67,6 +67,9 @@ pub enum PairingRefusal {
     TooMany,
     #[error("a device does not pair with itself")]
     Itself,
+    /// The user has blocked the device.
+    #[error("the device is blocked")]
+    Blocked,
 }
 
 /// How a run ended.
@@ -137,6 +140,7 @@ pub struct PairingDesk {
     /// The runs of the last ten minutes, the oldest first.
     begun: VecDeque<Begun>,
     paired: VecDeque<Paired>,
+    blocked: BTreeSet<PeerId>,
 }
 
 #[derive(Debug)]
@@ -190,7 +194,7 @@ impl PairingDesk {
     #[must_use]
     pub fn new(own: PeerId, bounds: PairingBounds) -> Self {
         let (runs, begun, paired) = (BTreeMap::new(), VecDeque::new(), VecDeque::new());
-        Self { own, bounds, runs, begun, paired }
+        Self { own, bounds, runs, begun, paired, blocked: BTreeSet::new() }
     }
 
     /// This device begins; what it sends is the commitment. `nonce` must be random, and used for nothing else.
@@ -359,12 +363,13 @@ impl PairingDesk {
         true
     }
 
-    /// Ends what is open with these devices: they were blocked.
-    pub fn end_with(&mut self, peers: &BTreeSet<PeerId>, now: Duration) {
+    /// These devices are blocked, and no others: what is open with them ends, and nothing begins.
+    pub fn set_blocked(&mut self, peers: BTreeSet<PeerId>, now: Duration) {
         let of_peers = self.runs.iter().filter(|(_, run)| peers.contains(&run.peer));
         for id in of_peers.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.end(id, PairingEnd::Refused, now);
         }
+        self.blocked = peers;
     }
 
     /// Lets time pass.
@@ -383,6 +388,12 @@ impl PairingDesk {
     #[must_use]
     pub fn run(&self, id: PairingId) -> Option<PairingRun> {
         self.runs.get(&id).map(|run| run.shown(id, self.bounds))
+    }
+
+    /// Every run with its revision: when they are as before, nothing has changed.
+    #[must_use]
+    pub fn revisions(&self) -> Vec<(PairingId, u32)> {
+        self.runs.iter().map(|(id, run)| (*id, run.revision)).collect()
     }
 
     /// What is to be shown, the oldest first: not what others have begun and not opened yet.
@@ -409,6 +420,9 @@ impl PairingDesk {
     fn room(&self, peer: PeerId, open: usize, by: Option<bool>) -> Result<(), PairingRefusal> {
         if peer == self.own {
             return Err(PairingRefusal::Itself);
+        }
+        if self.blocked.contains(&peer) {
+            return Err(PairingRefusal::Blocked);
         }
         let begun = |of: &dyn Fn(&&Begun) -> bool| self.begun.iter().filter(of).count();
         let all_open = self.runs.values().filter(|run| run.is_open());

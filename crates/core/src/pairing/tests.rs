@@ -279,8 +279,13 @@ fn runs_are_bounded_per_device_per_strangers_and_at_a_time() {
 fn who_is_blocked_is_out_of_it() {
     let mut two = Two::comparing();
     two.mo.answer(HIS, true, s(2));
-    two.mo.end_with(&BTreeSet::from([peer(LIN)]), s(2));
+    two.mo.set_blocked(BTreeSet::from([peer(LIN)]), s(2));
     assert_eq!(two.stages().1, PairingStage::Over(PairingEnd::Refused));
+    let commitment = nonce(7).commitment(peer(LIN), peer(MO));
+    let again = two.mo.requested(ask(30, LIN, commitment), nonce(8), s(3));
+    assert_eq!(again, Err(PairingRefusal::Blocked));
+    let own = two.mo.begin(PairingId(31), peer(LIN), String::new(), None, nonce(9), s(3));
+    assert_eq!(own, Err(PairingRefusal::Blocked));
     assert!(two.nobody_is_paired());
 }
 
