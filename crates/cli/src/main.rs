@@ -5,6 +5,7 @@ mod get;
 mod instance;
 mod lend;
 mod output;
+mod pair;
 mod peers;
 
 use std::process::ExitCode;
@@ -42,6 +43,10 @@ fn main() -> ExitCode {
             Command::Get(get) => get::run(&arguments.global, get).await,
             Command::Lend(lend) => lend::run(&arguments.global, &lend).await,
             Command::Friends(friends) => peers::friends(&arguments.global, &friends).await,
+            Command::Pair(pair) => pair::run(&arguments.global, &pair).await,
+            Command::Pairings(list) => pair::list(&arguments.global, &list).await,
+            Command::Confirm(code) => pair::answer(&arguments.global, code.code, true).await,
+            Command::Refuse(code) => pair::answer(&arguments.global, code.code, false).await,
             Command::Requests(requests) => peers::requests(&arguments.global, &requests).await,
             Command::Accept(decision) => peers::decide(&arguments.global, &decision, true).await,
             Command::Decline(decision) => peers::decide(&arguments.global, &decision, false).await,

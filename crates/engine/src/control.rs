@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use manyhands_core::Failure;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -17,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::engine::{NewDownload, OpenError, WeakEngine};
 use crate::follow::{Followed, follow};
-use crate::view::{PeerRow, RequestRow};
+use crate::view::{PairingRow, PairingState, PeerRow, RequestRow};
 
 /// A request with many links is some kilobytes.
 const MAX_REQUEST_BYTES: u64 = 4 << 20;
@@ -37,6 +38,14 @@ enum Request {
     Requests,
     /// The user's answer to one.
     Decide { id: String, accept: bool },
+    /// Begin to pair with somebody.
+    Pair { who: String },
+    /// What is being paired.
+    Pairings,
+    /// The user's word on one.
+    AnswerPairing { id: String, same: bool },
+    /// How one goes on.
+    PairingAfter { id: String, seen: PairingState },
     /// A second start: show the window.
     Raise,
 }
@@ -139,6 +148,14 @@ async fn serve(
         Request::Decide { id, accept } => {
             answer(&mut write, &engine.decide(&id, accept).await.unwrap_or(false)).await
         }
+        Request::Pair { who } => answer(&mut write, &engine.pair(&who).await).await,
+        Request::Pairings => answer(&mut write, &engine.pairings().await.unwrap_or_default()).await,
+        Request::AnswerPairing { id, same } => {
+            answer(&mut write, &engine.answer_pairing(&id, same).await.unwrap_or(false)).await
+        }
+        Request::PairingAfter { id, seen } => {
+            answer(&mut write, &engine.pairing_after(&id, seen).await).await
+        }
         Request::Raise => {
             raised.send_modify(|times| *times += 1);
             answer(&mut write, &(raised.receiver_count() > 0)).await
@@ -234,6 +251,42 @@ impl Remote {
     /// It is not there.
     pub async fn decide(&self, id: &str, accept: bool) -> Result<bool, ControlError> {
         self.ask_once(&Request::Decide { id: id.to_owned(), accept }).await
+    }
+
+    /// Begins to pair, as [`Engine::pair`](crate::Engine::pair).
+    ///
+    /// # Errors
+    /// It is not there; inside, why nobody can be paired with.
+    pub async fn pair(&self, who: &str) -> Result<Result<String, Failure>, ControlError> {
+        self.ask_once(&Request::Pair { who: who.to_owned() }).await
+    }
+
+    /// What is being paired.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub async fn pairings(&self) -> Result<Vec<PairingRow>, ControlError> {
+        self.ask_once(&Request::Pairings).await
+    }
+
+    /// The user's word on a pairing; whether it was possible.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub async fn answer_pairing(&self, id: &str, same: bool) -> Result<bool, ControlError> {
+        self.ask_once(&Request::AnswerPairing { id: id.to_owned(), same }).await
+    }
+
+    /// How a pairing goes on, as [`Engine::pairing_after`](crate::Engine::pairing_after).
+    ///
+    /// # Errors
+    /// It is not there, or ends.
+    pub async fn pairing_after(
+        &self,
+        id: &str,
+        seen: PairingState,
+    ) -> Result<Result<Option<PairingRow>, Failure>, ControlError> {
+        self.ask_once(&Request::PairingAfter { id: id.to_owned(), seen }).await
     }
 
     async fn ask_once<T: DeserializeOwned>(&self, request: &Request) -> Result<T, ControlError> {

@@ -28,7 +28,7 @@ pub use engine::{AskFor, Config, Device, Engine, NewDownload, OpenError, default
 pub use follow::{Followed, follow};
 pub use manyhands_core::{
     AcceptRule, DEFAULT_CONNECTIONS, DownloadId, Failure, FailureCode, HelpId, HelpMode, Hours,
-    MAX_CONNECTIONS, PeerId, Sha256Digest,
+    MAX_CONNECTIONS, PairingCode, PeerId, Sha256Digest,
 };
 pub use network::NetworkConfig;
 

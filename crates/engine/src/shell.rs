@@ -19,12 +19,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ask::Ask;
 use crate::fetch::{Bound, Fetch, PartWhen, Via};
+use crate::network::pairing::{Meant, Met};
 use crate::network::session::{Asking, Session};
 use crate::network::{Network, NetworkFact, Online, Policy};
 use crate::part::{self, Created, Reopened, disk_failure};
 use crate::present::Presenter;
 use crate::saver::Saver;
-use crate::view::{DownloadRow, HelpingRow, LendingChange, PeerRow, Query, RequestRow, View};
+use crate::view::{
+    DownloadRow, HelpingRow, LendingChange, PairingRow, PeerRow, Query, RequestRow, View,
+};
 use crate::writer::{Part, Writer, discard_part};
 
 /// Facts that may wait for the core; those who have more wait.
@@ -99,6 +102,10 @@ pub enum Command {
     Decide { id: String, accept: bool, answer: oneshot::Sender<bool> },
     StopHelping { id: HelpId, answer: oneshot::Sender<bool> },
     SetLending { change: LendingChange, answer: oneshot::Sender<()> },
+    Meant { who: String, answer: oneshot::Sender<Result<Meant, Failure>> },
+    Pair { met: Box<Met>, answer: oneshot::Sender<Result<String, Failure>> },
+    Pairings { answer: oneshot::Sender<Vec<PairingRow>> },
+    AnswerPairing { id: String, same: bool, answer: oneshot::Sender<bool> },
     Shutdown { answer: oneshot::Sender<()> },
 }
 
@@ -222,7 +229,8 @@ impl Shell {
         let now = self.clock.now();
         self.presenter.sample(&self.core, now);
         if let Some(network) = &mut self.network {
-            if network.tick_desk(now.monotonic) {
+            let desk_shows = network.tick_desk(now.monotonic);
+            if network.server.pairings().tick() || desk_shows {
                 self.core.touch();
             }
             // Kept as long as the download lives: it also says whom the user has named.
@@ -310,6 +318,25 @@ impl Shell {
                 }
                 let _ = answer.send(());
             }
+            Command::Meant { who, answer } => {
+                let meant = self.network.as_ref().ok_or_else(no_network);
+                let _ = answer.send(meant.and_then(|network| network.meant(&who)));
+            }
+            Command::Pair { met, answer } => {
+                let begun = self.network.as_mut().ok_or_else(no_network);
+                let _ = answer.send(begun.and_then(|network| network.begin_pairing(&met)));
+                self.core.touch();
+            }
+            Command::Pairings { answer } => {
+                // Whoever is told that two are paired can rely on it: it is being stored.
+                self.befriend_paired(now);
+                let pairings = self.network.as_ref().map(Network::pairings);
+                let _ = answer.send(pairings.unwrap_or_default());
+            }
+            Command::AnswerPairing { id, same, answer } => {
+                let network = self.network.as_ref();
+                let _ = answer.send(network.is_some_and(|net| net.answer_pairing(&id, same)));
+            }
             // The loop has taken it.
             Command::Shutdown { answer } => drop(answer),
         }
@@ -373,15 +400,32 @@ impl Shell {
         let Some(network) = &mut self.network else { return };
         match fact {
             NetworkFact::Presence(PresenceNews::Online { peer, hello }) => {
-                network.online.insert(peer.id(), Online { remote: peer, hello });
+                let id = peer.id();
+                network.online.insert(id, Online { remote: peer, hello });
+                network.other_keys.remove(&id);
+                if let Some(friend) = network.remember_address(id) {
+                    self.saver.apply(vec![Op::PutFriend(friend)], None);
+                }
                 self.ask_around(now);
             }
             NetworkFact::Presence(PresenceNews::Offline { id }) => {
                 network.online.remove(&id);
             }
+            NetworkFact::Presence(PresenceNews::OtherKey { id, found }) => {
+                network.found_other(id, found);
+            }
+            NetworkFact::Pairing => self.befriend_paired(now),
             NetworkFact::Incoming(incoming) => network.take_in(incoming, now.monotonic),
         }
         self.core.touch();
+    }
+
+    fn befriend_paired(&mut self, now: Now) {
+        let Some(network) = &mut self.network else { return };
+        let friends = network.befriend_paired(now.unix_ms);
+        if !friends.is_empty() {
+            self.saver.apply(friends.into_iter().map(Op::PutFriend).collect(), None);
+        }
     }
 
     /// The user's answer to a request; `id` may be its beginning, where that is clear.
@@ -415,6 +459,8 @@ impl Shell {
         if let Some(network) = &mut self.network {
             network.shut_down().await;
         }
+        // Somebody's yes may have been the last thing that was heard.
+        self.befriend_paired(self.clock.now());
         // The saver tells what it has stored: somebody must go on listening, or it would wait for ever.
         let listening = async { while facts.recv().await.is_some() {} };
         tokio::select! {
@@ -643,6 +689,10 @@ impl Shell {
             }
         });
     }
+}
+
+fn no_network() -> Failure {
+    Failure::new(FailureCode::Connect, "Other devices cannot be met: there is no network.")
 }
 
 /// The next thing that others do; never, without a network.

@@ -47,6 +47,9 @@ pub struct Friend {
     /// Where it was reached before, the latest first.
     #[serde(default)]
     pub last_addresses: Vec<SocketAddr>,
+    /// Both users have compared a code: the key is surely this friend's.
+    #[serde(default)]
+    pub paired: bool,
 }
 
 impl Default for Settings {
@@ -136,11 +139,19 @@ mod tests {
         let addresses =
             vec!["192.168.1.7:52100".parse().unwrap(), "[fe80::1%2]:52100".parse().unwrap()];
         let name = "Mo".to_owned();
-        let expected =
-            Friend { id, name, added_unix_ms: 1_764_000_000_000, last_addresses: addresses };
+        let expected = Friend {
+            id,
+            name,
+            added_unix_ms: 1_764_000_000_000,
+            last_addresses: addresses,
+            paired: false,
+        };
         assert_eq!(friend, expected);
         let without = format!(r#"{{"id":"{id}","name":"Mo","added_unix_ms":1764000000000}}"#);
         let friend: Friend = serde_json::from_str(&without).unwrap();
         assert_eq!(friend, Friend { last_addresses: Vec::new(), ..expected });
+        let paired = Friend { paired: true, ..friend };
+        let stored = serde_json::to_vec(&paired).unwrap();
+        assert_eq!(serde_json::from_slice::<Friend>(&stored).unwrap(), paired);
     }
 }

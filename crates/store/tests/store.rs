@@ -34,6 +34,7 @@ fn friend(n: u8) -> Friend {
         name: format!("friend {n}"),
         added_unix_ms: 1_764_000_000_000,
         last_addresses: vec!["10.77.1.12:52100".parse().unwrap(), "[fe80::1]:1".parse().unwrap()],
+        paired: n % 2 == 1,
     }
 }
 

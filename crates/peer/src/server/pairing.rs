@@ -128,11 +128,12 @@ impl Pairings {
         self.with(|desk, _| desk.poll_paired())
     }
 
-    /// Lets runs expire. Whether any is shown, so that time changes what is seen.
+    /// Lets runs expire. Whether an open one is shown: time changes what is seen of it.
     pub fn tick(&self) -> bool {
+        let is_open = |run: &PairingRun| !matches!(run.stage, PairingStage::Over(_));
         self.with(|desk, now| {
             desk.tick(now);
-            !desk.runs().is_empty()
+            desk.runs().iter().any(is_open)
         })
     }
 
