@@ -5,6 +5,7 @@
 //! each run is one guess among a million. The state of the runs is [`PairingDesk`]; this file holds the arithmetic.
 
 mod desk;
+mod run;
 #[cfg(test)]
 mod tests;
 
@@ -14,10 +15,8 @@ use std::str::FromStr;
 use sha2::{Digest, Sha256};
 
 use crate::PeerId;
-pub use desk::{
-    Paired, PairingAsk, PairingBounds, PairingDesk, PairingEnd, PairingHeard, PairingRefusal,
-    PairingRun, PairingStage,
-};
+pub use desk::{Paired, PairingAsk, PairingBounds, PairingDesk, PairingHeard, PairingRefusal};
+pub use run::{PairingEnd, PairingRun, PairingStage};
 
 /// Each hash says what it is for: none is ever taken for the other.
 const COMMIT: &[u8] = b"manyhands pair v1 commit";

@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{PairingCode, PairingCommitment, PairingId, PairingNonce};
+use super::run::{Run, Step};
+use super::{PairingCode, PairingCommitment, PairingEnd, PairingId, PairingNonce, PairingRun};
 use crate::PeerId;
 
 /// How much pairing there may be. Each run is one guess for somebody in the middle, and one interruption for the user.
@@ -72,55 +73,12 @@ pub enum PairingRefusal {
     Blocked,
 }
 
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PairingEnd {
-    /// Both users have said yes.
-    Paired,
-    /// One of both said no.
-    Refused,
-    Expired,
-    /// The other device broke the rules: somebody may be between.
-    Cheated,
-    /// The other device could not be reached, or refused to begin.
-    Failed,
-}
-
-/// Where a run is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PairingStage {
-    /// There is no code yet.
-    Connecting,
-    /// This user is to say whether the codes are the same.
-    Compare,
-    /// This user has said yes.
-    WaitingForOther,
-    Over(PairingEnd),
-}
-
 /// What the responder says of a run that this device has begun and opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PairingHeard {
     /// Its user compares.
     Compare,
     Over(PairingEnd),
-}
-
-/// One run, as it can be shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PairingRun {
-    pub id: PairingId,
-    pub peer: PeerId,
-    pub name: String,
-    /// Whether the other device began.
-    pub incoming: bool,
-    /// From the moment on when the commitment is open.
-    pub code: Option<PairingCode>,
-    pub stage: PairingStage,
-    /// Grows with every change.
-    pub revision: u32,
-    /// When it ends by itself.
-    pub expires: Duration,
 }
 
 /// Both users have said yes: the key is the device's.
@@ -141,29 +99,6 @@ pub struct PairingDesk {
     begun: VecDeque<Begun>,
     paired: VecDeque<Paired>,
     blocked: BTreeSet<PeerId>,
-}
-
-#[derive(Debug)]
-struct Run {
-    peer: PeerId,
-    name: String,
-    reach: Option<SocketAddr>,
-    incoming: bool,
-    began: Duration,
-    step: Step,
-    code: Option<PairingCode>,
-    revision: u32,
-    ended: Option<Duration>,
-}
-
-/// What is known only while it is needed is in here.
-#[derive(Clone, Copy, Debug)]
-enum Step {
-    Opening { nonce: PairingNonce },
-    Opened,
-    Committed { commitment: PairingCommitment, nonce: PairingNonce },
-    Comparing { here: bool, there: bool },
-    Over(PairingEnd),
 }
 
 #[derive(Debug)]
@@ -480,54 +415,6 @@ impl PairingDesk {
         if end == PairingEnd::Paired {
             let (name, reach) = (run.name.clone(), run.reach);
             self.paired.push_back(Paired { peer: run.peer, name, reach });
-        }
-    }
-}
-
-impl Run {
-    fn go(&mut self, step: Step) {
-        self.step = step;
-        self.revision = self.revision.saturating_add(1);
-    }
-
-    fn is_open(&self) -> bool {
-        !matches!(self.step, Step::Over(_))
-    }
-
-    fn expires(&self, bounds: PairingBounds) -> Duration {
-        let patience = match self.step {
-            Step::Committed { .. } => bounds.opening,
-            Step::Comparing { here: true, .. } if !self.incoming => bounds.whole + bounds.grace,
-            _ => bounds.whole,
-        };
-        self.began.saturating_add(patience)
-    }
-
-    /// Whoever begins and does not open shows nothing; whoever opens wrongly is told of.
-    fn concerns_user(&self) -> bool {
-        let cheated = matches!(self.step, Step::Over(PairingEnd::Cheated));
-        !self.incoming || self.code.is_some() || cheated
-    }
-
-    fn shown(&self, id: PairingId, bounds: PairingBounds) -> PairingRun {
-        let stage = match self.step {
-            Step::Opening { .. } | Step::Opened | Step::Committed { .. } => {
-                PairingStage::Connecting
-            }
-            Step::Comparing { here: false, .. } => PairingStage::Compare,
-            Step::Comparing { here: true, .. } => PairingStage::WaitingForOther,
-            Step::Over(end) => PairingStage::Over(end),
-        };
-        PairingRun {
-            id,
-            peer: self.peer,
-            name: self.name.clone(),
-            incoming: self.incoming,
-            // The initiator's is shown when the responder's is: not before the opening has arrived.
-            code: self.code.filter(|_| !matches!(self.step, Step::Opened)),
-            stage,
-            revision: self.revision,
-            expires: self.expires(bounds),
         }
     }
 }
