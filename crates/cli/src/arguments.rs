@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use manyhands_engine::view::RuleTerms;
-use manyhands_engine::{Ask, Hours, MAX_CONNECTIONS, Sha256Digest};
+use manyhands_engine::{Ask, Hours, MAX_CONNECTIONS, PairingCode, Sha256Digest};
 
 use crate::amounts::{parse_bytes, parse_rate};
 
@@ -46,6 +46,14 @@ pub enum Command {
     Lend(Lend),
     /// Who is there
     Friends(Friends),
+    /// Make sure that a friend's device is your friend's: both screens show six digits, which you compare
+    Pair(Pair),
+    /// The pairings under way, with their codes
+    Pairings(Pairings),
+    /// Say that the other screen shows the same code
+    Confirm(Code),
+    /// Say that it shows another one, or that you do not want to pair
+    Refuse(Code),
     /// The help requests that wait for an answer
     Requests(Requests),
     /// Agree to a help request
@@ -136,6 +144,41 @@ pub struct Friends {
     /// A JSON object a line on standard output
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 paired, 1 nobody met or another device than the friend who was there, 3 refused, 4 nobody \
+                        answered in time, 5 the other device broke the rules."
+)]
+pub struct Pair {
+    /// A device's id, eight characters or more of its beginning, or its address such as 192.168.1.7, [2001:db8::1]:26269 or
+    /// mo.example.org
+    #[arg(value_name = "ID|ADDR")]
+    pub who: String,
+    /// Answer yes if the code is this one, and no otherwise, in place of asking
+    #[arg(long, value_name = "CODE")]
+    pub yes_if: Option<PairingCode>,
+    /// How long to look for the device
+    #[arg(long, value_name = "SECONDS", default_value = "10")]
+    pub wait: u64,
+    /// Tell what happens on standard output, a JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Pairings {
+    /// A JSON object a line on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Code {
+    /// The six digits that this device shows
+    #[arg(value_name = "CODE")]
+    pub code: PairingCode,
 }
 
 #[derive(Debug, Args)]

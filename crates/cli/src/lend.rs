@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use manyhands_engine::view::{HelpingRow, LendingChange, RequestRow};
+use manyhands_engine::view::{HelpingRow, LendingChange, PairingRow, RequestRow};
 use manyhands_engine::{AcceptRule, Config, Engine, NetworkConfig};
 use serde_json::{Value, json};
 
@@ -50,6 +50,7 @@ pub async fn run(global: &Global, lend: &Lend) -> u8 {
                     break FAILED;
                 };
                 told.look(requests, helping);
+                told.look_at_pairings(engine.pairings().await.unwrap_or_default());
             }
         }
     };
@@ -79,6 +80,7 @@ struct Told {
     json: bool,
     requests: BTreeMap<String, RequestRow>,
     helping: BTreeMap<String, HelpingRow>,
+    pairings: BTreeMap<String, PairingRow>,
 }
 
 impl Told {
@@ -110,6 +112,15 @@ impl Told {
         }
         self.requests = requests.into_iter().map(|request| (request.id.clone(), request)).collect();
         self.helping = helping.into_iter().map(|session| (session.id.clone(), session)).collect();
+    }
+
+    fn look_at_pairings(&mut self, pairings: Vec<PairingRow>) {
+        for pairing in &pairings {
+            if self.pairings.get(&pairing.id).is_none_or(|known| known.state != pairing.state) {
+                self.tell(&with_event("pairing", pairing), &crate::pair::words(pairing));
+            }
+        }
+        self.pairings = pairings.into_iter().map(|pairing| (pairing.id.clone(), pairing)).collect();
     }
 
     fn tell(&self, event: &Value, words: &str) {

@@ -6,6 +6,7 @@ mod get;
 mod instance;
 mod lend;
 mod output;
+mod pair;
 mod peers;
 mod rules;
 
@@ -45,6 +46,10 @@ fn main() -> ExitCode {
             Command::Get(get) => get::run(&arguments.global, get).await,
             Command::Lend(lend) => lend::run(&arguments.global, &lend).await,
             Command::Friends(friends) => peers::friends(&arguments.global, &friends).await,
+            Command::Pair(pair) => pair::run(&arguments.global, &pair).await,
+            Command::Pairings(list) => pair::list(&arguments.global, &list).await,
+            Command::Confirm(code) => pair::answer(&arguments.global, code.code, true).await,
+            Command::Refuse(code) => pair::answer(&arguments.global, code.code, false).await,
             Command::Requests(requests) => peers::requests(&arguments.global, &requests).await,
             Command::Accept(accepting) => peers::accept(&arguments.global, &accepting).await,
             Command::Decline(decision) => {

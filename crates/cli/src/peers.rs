@@ -39,9 +39,15 @@ pub async fn friends(global: &Global, friends: &Friends) -> u8 {
             }
             for peer in peers {
                 let online = if peer.online { "online" } else { "offline" };
-                let friend = if peer.friend { ", friend" } else { "" };
+                let friend = match (peer.friend, peer.paired) {
+                    (true, true) => ", friend, paired",
+                    (true, false) => ", friend",
+                    (false, _) => "",
+                };
+                let other =
+                    if peer.other_key { ", ANOTHER DEVICE ANSWERS IN ITS PLACE" } else { "" };
                 let lending = if peer.lending { ", lending" } else { "" };
-                println!("{}  {}  {online}{friend}{lending}", peer.peer, peer.name);
+                println!("{}  {}  {online}{friend}{lending}{other}", peer.peer, peer.name);
             }
             DONE
         }

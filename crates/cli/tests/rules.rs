@@ -88,6 +88,7 @@ fn asker(world: &World, name: &str, lender: &Lender) -> Asker {
         added_unix_ms: 1,
         last_addresses: lender.listens.clone(),
         rule: None,
+        paired: false,
     };
     Store::open(&dir).unwrap().0.apply(&[Op::PutFriend(friend)]).unwrap();
     Asker { dir }

@@ -73,6 +73,11 @@ failure_codes! {
     /// Rules, blocked devices, hosts.
     TooMany = "too-many", "Take off some that you no longer need.";
     Blocked = "blocked", "Unblock the device first.";
+    /// A device that is meant by its id or its address.
+    PeerNotFound = "peer-not-found", "See that Manyhands runs there and that nothing between the two blocks its port; or give its address.";
+    /// Another device answers where a friend was. Nothing was sent to it.
+    OtherKey = "other-key", "Ask your friend, not over this network, whether its key is new. If so, remove the friend and pair anew, comparing the digits on both screens.";
+    PairingRefused = "pairing-refused", "Wait ten minutes, then try again.";
     Internal = "internal", "This is a mistake in Manyhands. Please report it; what has arrived is kept.";
 }
 

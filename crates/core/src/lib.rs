@@ -13,6 +13,7 @@ mod identity;
 mod ids;
 mod io;
 mod meter;
+mod pairing;
 mod piece_map;
 mod range;
 mod range_set;
@@ -37,6 +38,11 @@ pub use identity::{Contradiction, EntityTag, Identity, Validator};
 pub use ids::{DownloadId, LeaseId, PeerId, PeerIdError, SourceId};
 pub use io::{Effect, FetchTrouble, HelpOffer, Input, LeaseEnd, Now, RunId};
 pub use meter::Meter;
+pub use pairing::{
+    Paired, PairingAsk, PairingBounds, PairingCode, PairingCodeError, PairingCommitment,
+    PairingDesk, PairingEnd, PairingHeard, PairingId, PairingNonce, PairingRefusal, PairingRun,
+    PairingStage,
+};
 pub use piece_map::{PieceMap, Share};
 pub use range::ByteRange;
 pub use range_set::RangeSet;

@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, watch};
 use crate::engine::{NewDownload, OpenError, WeakEngine};
 use crate::follow::{Followed, follow};
 use crate::profile::Change;
-use crate::view::{Decision, PeerRow, RequestRow, Terms};
+use crate::view::{Decision, PairingRow, PairingState, PeerRow, RequestRow, Terms};
 
 /// A request with many links is some kilobytes.
 const MAX_REQUEST_BYTES: u64 = 4 << 20;
@@ -43,6 +43,14 @@ enum Request {
     Terms,
     /// A decision about others, or about hosts.
     Change { change: Change },
+    /// Begin to pair with somebody.
+    Pair { who: String },
+    /// What is being paired.
+    Pairings,
+    /// The user's word on one.
+    AnswerPairing { id: String, same: bool },
+    /// How one goes on.
+    PairingAfter { id: String, seen: PairingState },
     /// A second start: show the window.
     Raise,
 }
@@ -147,6 +155,14 @@ async fn serve(
         }
         Request::Terms => answer(&mut write, &engine.terms().await).await,
         Request::Change { change } => answer(&mut write, &engine.change(change).await).await,
+        Request::Pair { who } => answer(&mut write, &engine.pair(&who).await).await,
+        Request::Pairings => answer(&mut write, &engine.pairings().await.unwrap_or_default()).await,
+        Request::AnswerPairing { id, same } => {
+            answer(&mut write, &engine.answer_pairing(&id, same).await.unwrap_or(false)).await
+        }
+        Request::PairingAfter { id, seen } => {
+            answer(&mut write, &engine.pairing_after(&id, seen).await).await
+        }
         Request::Raise => {
             raised.send_modify(|times| *times += 1);
             answer(&mut write, &(raised.receiver_count() > 0)).await
@@ -258,6 +274,42 @@ impl Remote {
     /// It is not there.
     pub async fn change(&self, change: Change) -> Result<Result<bool, Failure>, ControlError> {
         self.ask_once(&Request::Change { change }).await
+    }
+
+    /// Begins to pair, as [`Engine::pair`](crate::Engine::pair).
+    ///
+    /// # Errors
+    /// It is not there; inside, why nobody can be paired with.
+    pub async fn pair(&self, who: &str) -> Result<Result<String, Failure>, ControlError> {
+        self.ask_once(&Request::Pair { who: who.to_owned() }).await
+    }
+
+    /// What is being paired.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub async fn pairings(&self) -> Result<Vec<PairingRow>, ControlError> {
+        self.ask_once(&Request::Pairings).await
+    }
+
+    /// The user's word on a pairing; whether it was possible.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub async fn answer_pairing(&self, id: &str, same: bool) -> Result<bool, ControlError> {
+        self.ask_once(&Request::AnswerPairing { id: id.to_owned(), same }).await
+    }
+
+    /// How a pairing goes on, as [`Engine::pairing_after`](crate::Engine::pairing_after).
+    ///
+    /// # Errors
+    /// It is not there, or ends.
+    pub async fn pairing_after(
+        &self,
+        id: &str,
+        seen: PairingState,
+    ) -> Result<Result<Option<PairingRow>, Failure>, ControlError> {
+        self.ask_once(&Request::PairingAfter { id: id.to_owned(), seen }).await
     }
 
     async fn ask_once<T: DeserializeOwned>(&self, request: &Request) -> Result<T, ControlError> {

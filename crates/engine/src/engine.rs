@@ -23,8 +23,8 @@ use crate::profile::{Change, Known};
 use crate::saver::Saver;
 use crate::shell::{Clock, Command, Facts, Shell};
 use crate::view::{
-    Decision, DownloadRow, HelpingRow, LendingChange, PeerRow, Query, RequestRow, RuleTerms, Terms,
-    View, Welcome,
+    Decision, DownloadRow, HelpingRow, LendingChange, PairingRow, PairingState, PeerRow, Query,
+    RequestRow, RuleTerms, Terms, View, Welcome,
 };
 use crate::writer::Writer;
 
@@ -386,6 +386,58 @@ impl Engine {
     /// The engine has ended.
     pub async fn set_lending(&self, change: LendingChange) -> Result<(), Failure> {
         self.change(Change::SetLending { change }).await.map(drop)
+    }
+
+    /// Begins to pair with another device: `who` is its id, or eight characters or more of its beginning, or an address such as
+    /// `192.168.1.7`, `[2001:db8::1]:26269` or `mo.example.org`. Returns the id of the pairing; what becomes of it is in
+    /// [`Self::pairings`].
+    ///
+    /// # Errors
+    /// Nobody answers there; or [`FailureCode::OtherKey`]: another device than the friend who was there before.
+    pub async fn pair(&self, who: &str) -> Result<String, Failure> {
+        let who = who.to_owned();
+        let meant = self.ask(|answer| Command::Meant { who, answer }).await??;
+        let met = Box::new(meant.meet().await?);
+        self.ask(|answer| Command::Pair { met, answer }).await?
+    }
+
+    /// The user's word on whether both screens show the same code; `false` also gives a pairing up. Whether it was possible.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub async fn answer_pairing(&self, id: &str, same: bool) -> Result<bool, Failure> {
+        let id = id.to_owned();
+        self.ask(|answer| Command::AnswerPairing { id, same, answer }).await
+    }
+
+    /// The pairings under way and those that ended a moment ago, the oldest first.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub async fn pairings(&self) -> Result<Vec<PairingRow>, Failure> {
+        self.ask(|answer| Command::Pairings { answer }).await
+    }
+
+    /// Waits until a pairing is in another state than `seen`; `None` once it is forgotten, a minute after its end.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub async fn pairing_after(
+        &self,
+        id: &str,
+        seen: PairingState,
+    ) -> Result<Option<PairingRow>, Failure> {
+        let mut changes = self.changes();
+        loop {
+            let row = self.pairings().await?.into_iter().find(|row| row.id == id);
+            match row {
+                Some(row) if row.state == seen => {}
+                row => return Ok(row),
+            }
+            if changes.changed().await.is_err() {
+                return Err(Failure::new(FailureCode::Internal, "The engine has ended."));
+            }
+        }
     }
 
     /// # Errors

@@ -29,7 +29,7 @@ pub use engine::{
 pub use follow::{Followed, follow};
 pub use manyhands_core::{
     AcceptRule, Ask, AskError, DEFAULT_CONNECTIONS, DownloadId, Failure, FailureCode, HelpId,
-    HelpMode, Hours, MAX_CONNECTIONS, ModeWish, PeerId, Sha256Digest,
+    HelpMode, Hours, MAX_CONNECTIONS, ModeWish, PairingCode, PeerId, Sha256Digest,
 };
 pub use network::NetworkConfig;
 pub use profile::{Change, Profile};

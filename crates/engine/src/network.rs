@@ -4,6 +4,7 @@
 
 pub mod guard;
 pub mod lending;
+pub mod pairing;
 pub mod session;
 #[cfg(test)]
 mod tests;
@@ -88,6 +89,8 @@ pub struct Network {
     pub asking: BTreeMap<(DownloadId, PeerId), Asking>,
     pub sessions: BTreeMap<(DownloadId, PeerId), Arc<Session>>,
     pub desk: HelpDesk,
+    /// Friends in whose place another device answers, and which, until they are reached again.
+    pub other_keys: BTreeMap<PeerId, PeerId>,
     pub lending: Lending,
     guard: Arc<LiveGuard>,
     /// The throughput of each session in which this device helps.
@@ -99,8 +102,10 @@ pub struct Network {
     news: mpsc::Receiver<PresenceNews>,
     discovery: Option<Discovery>,
     _presence: Presence,
-    /// Keeps the look-out going where nobody discovers.
-    _hints: mpsc::Sender<Discovered>,
+    /// Where to look for whom; keeps the look-out going where nobody discovers.
+    hints: mpsc::Sender<Discovered>,
+    client: PeerClient,
+    pairing_changes: watch::Receiver<u64>,
     friend_ids: watch::Sender<BTreeSet<PeerId>>,
     hello: watch::Sender<Hello>,
     /// Last words to helpers, on their way.
@@ -112,6 +117,8 @@ pub struct Network {
 pub enum NetworkFact {
     Presence(PresenceNews),
     Incoming(Incoming),
+    /// A pairing has gone on.
+    Pairing,
 }
 
 impl Network {
@@ -146,9 +153,14 @@ impl Network {
             .map_err(|error| with_causes(&error))?;
         let (friend_ids, seen_friends) = watch::channel(friends.keys().copied().collect());
         let (hints, received_hints) = mpsc::channel(MAX_WAITING_HINTS);
+        server.pairings().follow_friends(seen_friends.clone());
         let client = PeerClient::new(&identity, ClientWaits::default());
-        let (presence, news) =
-            Presence::start(client, PresenceWaits::default(), seen_friends.clone(), received_hints);
+        let (presence, news) = Presence::start(
+            client.clone(),
+            PresenceWaits::default(),
+            seen_friends.clone(),
+            received_hints,
+        );
         for friend in friends.values().filter(|friend| !friend.last_addresses.is_empty()) {
             // More friends than fit are found by discovery.
             let _ = hints.try_send(Discovered::PeerSeen {
@@ -182,17 +194,20 @@ impl Network {
             asking: BTreeMap::new(),
             sessions: BTreeMap::new(),
             desk,
+            other_keys: BTreeMap::new(),
             lending,
             guard,
             lent: BTreeMap::new(),
             waiting: BTreeMap::new(),
             stored: LentStored::default(),
+            pairing_changes: server.pairings().changes(),
             server,
             incoming,
             news,
             discovery,
             _presence: presence,
-            _hints: hints,
+            hints,
+            client,
             friend_ids,
             hello: hello_sender,
             farewells: TaskTracker::new(),
@@ -204,6 +219,7 @@ impl Network {
         tokio::select! {
             Some(news) = self.news.recv() => NetworkFact::Presence(news),
             Some(incoming) = self.incoming.recv() => NetworkFact::Incoming(incoming),
+            Ok(()) = self.pairing_changes.changed() => NetworkFact::Pairing,
             else => std::future::pending().await,
         }
     }

@@ -193,7 +193,14 @@ pub fn check_host(text: &str) -> Result<String, Failure> {
 
 /// A device that nothing is known of but its id, and what it may have said.
 pub fn stranger(id: PeerId, name: String) -> Friend {
-    Friend { id, name, added_unix_ms: Clock::unix_ms(), last_addresses: Vec::new(), rule: None }
+    Friend {
+        id,
+        name,
+        added_unix_ms: Clock::unix_ms(),
+        last_addresses: Vec::new(),
+        rule: None,
+        paired: false,
+    }
 }
 
 /// By name.

@@ -19,13 +19,16 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::fetch::{Bound, Fetch, PartWhen, Via};
+use crate::network::pairing::{Meant, Met};
 use crate::network::session::{Asking, Requester, Session};
 use crate::network::{Network, NetworkFact, Online, Policy};
 use crate::part::{self, Created, Reopened, disk_failure};
 use crate::present::Presenter;
 use crate::profile::{Change, Known, stranger};
 use crate::saver::Saver;
-use crate::view::{Decision, DownloadRow, HelpingRow, PeerRow, Query, RequestRow, Terms, View};
+use crate::view::{
+    Decision, DownloadRow, HelpingRow, PairingRow, PeerRow, Query, RequestRow, Terms, View,
+};
 use crate::writer::{Part, Writer, discard_part};
 
 /// Facts that may wait for the core; those who have more wait.
@@ -101,6 +104,10 @@ pub enum Command {
     Change { change: Change, answer: oneshot::Sender<Result<bool, Failure>> },
     Terms { answer: oneshot::Sender<Terms> },
     StopHelping { id: HelpId, answer: oneshot::Sender<bool> },
+    Meant { who: String, answer: oneshot::Sender<Result<Meant, Failure>> },
+    Pair { met: Box<Met>, answer: oneshot::Sender<Result<String, Failure>> },
+    Pairings { answer: oneshot::Sender<Vec<PairingRow>> },
+    AnswerPairing { id: String, same: bool, answer: oneshot::Sender<bool> },
     Shutdown { answer: oneshot::Sender<()> },
 }
 
@@ -238,11 +245,12 @@ impl Shell {
         let now = self.clock.now();
         self.presenter.sample(&self.core, now);
         if let Some(network) = &mut self.network {
-            if network.tick_desk(now.monotonic, Clock::local()) {
-                self.core.touch();
-            }
+            let desk_shows = network.tick_desk(now.monotonic, Clock::local());
             if let Some(day) = network.lent_to_store(now.monotonic, false) {
                 self.saver.apply(vec![Op::PutLentDay(day)], None);
+            }
+            if network.server.pairings().tick() || desk_shows {
+                self.core.touch();
                 self.core.touch();
             }
             // Kept as long as the download lives: it also says whom the user has named.
@@ -327,6 +335,25 @@ impl Shell {
                 self.core.touch();
                 let _ = answer.send(stopped);
             }
+            Command::Meant { who, answer } => {
+                let meant = self.network.as_ref().ok_or_else(no_network);
+                let _ = answer.send(meant.and_then(|network| network.meant(&who)));
+            }
+            Command::Pair { met, answer } => {
+                let begun = self.network.as_mut().ok_or_else(no_network);
+                let _ = answer.send(begun.and_then(|network| network.begin_pairing(&met)));
+                self.core.touch();
+            }
+            Command::Pairings { answer } => {
+                // Whoever is told that two are paired can rely on it: it is being stored.
+                self.befriend_paired();
+                let pairings = self.network.as_ref().map(Network::pairings);
+                let _ = answer.send(pairings.unwrap_or_default());
+            }
+            Command::AnswerPairing { id, same, answer } => {
+                let network = self.network.as_ref();
+                let _ = answer.send(network.is_some_and(|net| net.answer_pairing(&id, same)));
+            }
             // The loop has taken it.
             Command::Shutdown { answer } => drop(answer),
         }
@@ -387,15 +414,32 @@ impl Shell {
         let Some(network) = &mut self.network else { return };
         match fact {
             NetworkFact::Presence(PresenceNews::Online { peer, hello }) => {
-                network.online.insert(peer.id(), Online { remote: peer, hello });
+                let id = peer.id();
+                network.online.insert(id, Online { remote: peer, hello });
+                network.other_keys.remove(&id);
+                if let Some(friend) = network.remember_address(id) {
+                    self.saver.apply(vec![Op::PutFriend(friend)], None);
+                }
                 self.ask_around(now);
             }
             NetworkFact::Presence(PresenceNews::Offline { id }) => {
                 network.online.remove(&id);
             }
+            NetworkFact::Presence(PresenceNews::OtherKey { id, found }) => {
+                network.found_other(id, found);
+            }
+            NetworkFact::Pairing => self.befriend_paired(),
             NetworkFact::Incoming(incoming) => network.take_in(incoming, now.monotonic),
         }
         self.core.touch();
+    }
+
+    fn befriend_paired(&mut self) {
+        let Some(network) = &mut self.network else { return };
+        let friends = network.befriend_paired();
+        if !friends.is_empty() {
+            self.saver.apply(friends.into_iter().map(Op::PutFriend).collect(), None);
+        }
     }
 
     /// The user's answer to a request; `id` may be its beginning, where that is clear.
@@ -493,6 +537,8 @@ impl Shell {
             let day = network.lent_to_store(now, true);
             self.saver.apply(day.map(Op::PutLentDay).into_iter().collect(), None);
         }
+        // Somebody's yes may have been the last thing that was heard.
+        self.befriend_paired();
         // The saver tells what it has stored: somebody must go on listening, or it would wait for ever.
         let listening = async { while facts.recv().await.is_some() {} };
         tokio::select! {
@@ -733,6 +779,10 @@ impl Shell {
             }
         });
     }
+}
+
+fn no_network() -> Failure {
+    Failure::new(FailureCode::Connect, "Other devices cannot be met: there is no network.")
 }
 
 /// The next thing that others do; never, without a network.

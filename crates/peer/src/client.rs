@@ -7,6 +7,7 @@
 mod calls;
 mod content;
 mod dial;
+pub(crate) mod pairing;
 mod pool;
 mod relay;
 mod tunnel;

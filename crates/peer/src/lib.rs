@@ -27,8 +27,8 @@ pub use manyhands_wire as wire;
 pub use presence::{Presence, PresenceNews, PresenceWaits};
 pub use server::{
     ClientHello, EndedSession, HelloRefusal, INCOMING_QUEUE, Incoming, IncomingHelp, Lent,
-    ListenError, MAX_CLIENT_HELLO_BYTES, PeerServer, Reported, ServerOptions, ServerWaits, Sources,
-    read_client_hello,
+    ListenError, MAX_CLIENT_HELLO_BYTES, Pairings, PeerServer, Reported, ServerOptions,
+    ServerWaits, Sources, read_client_hello,
 };
 pub use tls::{HANDSHAKE_TIMEOUT, HandshakeError};
 pub use tunnel::{TunnelOrder, TunnelSource, TunnelStream};

@@ -40,6 +40,12 @@ pub enum PresenceNews {
     Offline {
         id: PeerId,
     },
+    /// Where this friend was, or is said to be, another device answers, and it answers nowhere else. Nothing was sent there.
+    /// Holds until it is online again, which is then told anew.
+    OtherKey {
+        id: PeerId,
+        found: PeerId,
+    },
 }
 
 /// How often peers are greeted; the defaults are the program's.
@@ -89,6 +95,7 @@ impl Presence {
             peers: BTreeMap::new(),
             news: BTreeSet::new(),
             told: BTreeMap::new(),
+            told_other: BTreeMap::new(),
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(lookout.run(hints, sender));
@@ -104,11 +111,15 @@ struct Lookout {
     /// Peers about which there may be something to tell.
     news: BTreeSet<PeerId>,
     told: BTreeMap<PeerId, Hello>,
+    /// Friends in whose place another device was found, as far as it was told.
+    told_other: BTreeMap<PeerId, PeerId>,
 }
 
 struct Peer {
     remote: RemotePeer,
     hello: Option<Hello>,
+    /// Who answered in its place at the last greeting.
+    other: Option<PeerId>,
     failures: u32,
     next: Instant,
     greeting: bool,
@@ -178,6 +189,7 @@ impl Lookout {
         let peer = Peer {
             remote: self.client.peer(id, addresses),
             hello: None,
+            other: None,
             failures: 0,
             next: Instant::now(),
             greeting: false,
@@ -252,12 +264,16 @@ impl Lookout {
                     info!(peer = %id.short(), "online");
                 }
                 peer.hello = Some(hello);
+                peer.other = None;
                 peer.failures = 0;
                 peer.leaving = false;
                 peer.next = Instant::now() + again;
             }
             Err(error) => {
                 debug!(peer = %id.short(), %error, "no greeting");
+                if let CallError::WrongDevice { found } = error {
+                    peer.other = Some(found);
+                }
                 peer.failures = peer.failures.saturating_add(1);
                 let doubled = 1_u32 << (peer.failures - 1).min(16);
                 let pause = self.waits.retry.saturating_mul(doubled).min(self.waits.retry_max);
@@ -273,14 +289,22 @@ impl Lookout {
     }
 
     fn next_news(&mut self) -> Option<PresenceNews> {
-        while let Some(id) = self.news.pop_first() {
-            let online = self
-                .peers
-                .get(&id)
-                .and_then(|peer| peer.hello.clone().map(|hello| (peer.remote.clone(), hello)));
+        while let Some(id) = self.news.first().copied() {
+            let peer = self.peers.get(&id);
+            let other = peer.and_then(|peer| peer.other);
+            let online =
+                peer.and_then(|peer| peer.hello.clone().map(|hello| (peer.remote.clone(), hello)));
+            if let Some(found) = other.filter(|_| self.friends.borrow().contains(&id))
+                && self.told_other.insert(id, found) != Some(found)
+            {
+                // Whether it is online is told after this.
+                return Some(PresenceNews::OtherKey { id, found });
+            }
+            self.news.remove(&id);
             match online {
                 Some((peer, hello)) => {
-                    if self.told.get(&id) != Some(&hello) {
+                    let back = other.is_none() && self.told_other.remove(&id).is_some();
+                    if back || self.told.get(&id) != Some(&hello) {
                         self.told.insert(id, hello.clone());
                         return Some(PresenceNews::Online { peer, hello });
                     }

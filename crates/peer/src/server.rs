@@ -10,6 +10,7 @@ mod admission;
 mod client_hello;
 mod connection;
 mod content;
+mod pairing;
 mod rate;
 mod routes;
 mod session;
@@ -35,6 +36,7 @@ use crate::tls::{Blocked, server_config};
 use crate::tunnel::TunnelSource;
 use admission::Admission;
 pub use client_hello::{ClientHello, HelloRefusal, MAX_CLIENT_HELLO_BYTES, read_client_hello};
+pub use pairing::Pairings;
 use session::Sessions;
 
 /// How many incoming things may wait for the shell; a help request over it is answered *busy*.
@@ -169,6 +171,7 @@ pub(crate) struct Shared {
     hello: watch::Receiver<Hello>,
     waits: ServerWaits,
     sessions: Arc<Sessions>,
+    pairings: Pairings,
     admission: Arc<Admission>,
     blocked: Blocked,
     content: Arc<dyn ContentSource>,
@@ -213,6 +216,7 @@ impl PeerServer {
             hello: options.hello,
             waits: options.waits,
             sessions: Arc::new(Sessions::new(options.waits, sender)),
+            pairings: Pairings::new(identity.id()),
             admission: Arc::new(Admission::default()),
             blocked,
             content: sources.content,
@@ -248,6 +252,7 @@ impl PeerServer {
         // First the list: who comes in after this is checked against it.
         self.shared.blocked.replace(peers.clone());
         self.shared.admission.close(peers);
+        self.shared.pairings.set_blocked(peers);
         for lent in self.lent().iter().filter(|lent| peers.contains(&lent.peer)) {
             self.end(lent.id, HelpEnd::Stopped);
         }

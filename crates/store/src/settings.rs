@@ -58,6 +58,9 @@ pub struct Friend {
     /// It is helped without a question, on these terms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<LendRule>,
+    /// Both users have compared a code: the key is surely this friend's.
+    #[serde(default)]
+    pub paired: bool,
 }
 
 /// A device that the user never wants to hear of.
@@ -220,10 +223,14 @@ mod tests {
             added_unix_ms: 1_764_000_000_000,
             last_addresses: addresses,
             rule: None,
+            paired: false,
         };
         assert_eq!(friend, expected);
         let without = format!(r#"{{"id":"{id}","name":"Mo","added_unix_ms":1764000000000}}"#);
         let friend: Friend = serde_json::from_str(&without).unwrap();
         assert_eq!(friend, Friend { last_addresses: Vec::new(), ..expected });
+        let paired = Friend { paired: true, ..friend };
+        let stored = serde_json::to_vec(&paired).unwrap();
+        assert_eq!(serde_json::from_slice::<Friend>(&stored).unwrap(), paired);
     }
 }

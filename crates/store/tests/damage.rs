@@ -34,7 +34,7 @@ fn settings() -> Settings {
 fn friend() -> Friend {
     let id = PeerId::from_digest([7; 32]);
     let name = "Mo".to_owned();
-    Friend { id, name, added_unix_ms: 5, last_addresses: Vec::new(), rule: None }
+    Friend { id, name, added_unix_ms: 5, last_addresses: Vec::new(), rule: None, paired: false }
 }
 
 /// The database without the rules of this crate. One that was just closed holds its file for a moment longer.

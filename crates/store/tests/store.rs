@@ -38,6 +38,7 @@ fn friend(n: u8) -> Friend {
         added_unix_ms: 1_764_000_000_000,
         last_addresses: vec!["10.77.1.12:52100".parse().unwrap(), "[fe80::1]:1".parse().unwrap()],
         rule: None,
+        paired: n % 2 == 1,
     }
 }
 

@@ -9,6 +9,7 @@ mod bounded;
 mod hello;
 mod help_request;
 mod label;
+mod pairing;
 mod problem;
 mod session;
 
@@ -20,6 +21,9 @@ pub use help_request::{
     SourceValidator,
 };
 pub use label::{DEVICE_NAME_CHARS, DeviceName, FILE_NAME_CHARS, FileName, Label};
+pub use pairing::{
+    Bytes32, Bytes32Error, PairingOffer, PairingRequest, PairingReveal, PairingState, PairingStatus,
+};
 pub use problem::{MAX_PROBLEM_TEXT_BYTES, PROBLEM_CONTENT_TYPE, Problem, ProblemCode};
 pub use session::{
     DeclineReason, EndReason, EndReport, HelpRequestState, HelpState, Party, SessionEnd,

@@ -127,6 +127,43 @@ fn the_end_report_is_written_as_in_its_vector() {
     check(vector!("end_report"), &report);
 }
 
+/// The one example that the commitment and the code are worked out for.
+fn example(field: &str) -> Bytes32 {
+    let example: Value = serde_json::from_str(vector!("pairing_example")).unwrap();
+    example[field].as_str().unwrap().parse().unwrap()
+}
+
+#[test]
+fn the_messages_of_a_pairing_are_written_as_in_their_vectors() {
+    let request = PairingRequest {
+        name: DeviceName::neutralised("Lin"),
+        commitment: example("commitment"),
+        port: Some(DEFAULT_PORT),
+    };
+    check(vector!("pairing_request"), &request);
+    let least = format!(r#"{{"commitment":"{}"}}"#, example("commitment"));
+    let least: PairingRequest = serde_json::from_str(&least).unwrap();
+    assert_eq!(least, PairingRequest { name: DeviceName::default(), port: None, ..request });
+    check(vector!("pairing_offer"), &PairingOffer { id: ID, nonce: example("responders_nonce") });
+    check(vector!("pairing_reveal"), &PairingReveal { nonce: example("initiators_nonce") });
+    for (vector, revision, state) in [
+        (vector!("pairing_committed"), 1, PairingState::Committed { expires_in_s: 10 }),
+        (vector!("pairing_compare"), 2, PairingState::Compare { expires_in_s: 59 }),
+        (vector!("pairing_paired"), 4, PairingState::Paired),
+        (vector!("pairing_refused"), 3, PairingState::Refused),
+        (vector!("pairing_expired"), 3, PairingState::Expired),
+        (vector!("pairing_cheated"), 2, PairingState::Cheated),
+    ] {
+        check(vector, &PairingStatus { id: ID, revision, state });
+    }
+    let unheard_of = vector!("pairing_paired").replace("paired", "paired_for_ever");
+    assert!(serde_json::from_str::<PairingStatus>(&unheard_of).is_err());
+    for nonce in ["", "33", &"3".repeat(62), &"3".repeat(66), &"3".repeat(1000), &"G".repeat(64)] {
+        let reveal = format!(r#"{{"nonce":"{nonce}"}}"#);
+        assert!(serde_json::from_str::<PairingReveal>(&reveal).is_err(), "{nonce}");
+    }
+}
+
 #[test]
 fn a_problem_is_written_as_in_its_vector() {
     let mut problem = Problem::new(ProblemCode::OriginStatus).with_detail("503 from example.org");

@@ -7,4 +7,12 @@ export type AskFor = {
 /**
  * `none`, `friends`, `everyone`, or device ids with commas between.
  */
-who: string, waitS: number, };
+who: string, waitS: number, 
+/**
+ * How they may help; `auto` when not given.
+ */
+mode?: 'auto' | 'relay' | 'fetch', 
+/**
+ * Let strangers, too, fetch what nothing vouches for: plain http or ftp without a known digest. Not, when not given.
+ */
+unverified?: boolean, };

@@ -26,6 +26,10 @@ sha256: string | null,
  */
 connections: number | null, 
 /**
+ * Header fields for the link's own server, each as `Name: value`; they may be secrets, such as a login's cookie.
+ */
+headers?: Array<string>, 
+/**
  * Whom to ask for help, and for how many seconds peers that appear are asked; nobody when not given.
  */
 ask?: AskFor, };

@@ -74,6 +74,7 @@ impl World {
             added_unix_ms: 1,
             last_addresses: helper.listens.clone(),
             rule: None,
+            paired: false,
         };
         tokio::task::spawn_blocking({
             let dir = dir.clone();

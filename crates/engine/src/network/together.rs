@@ -52,7 +52,7 @@ impl Network {
             never_hosts: self.desk.never_hosts().to_vec(),
             rules: self.rules(),
             blocked: blocked_rows(&self.blocked),
-            pairings: Vec::new(),
+            pairings: self.pairings(),
         }
     }
 
@@ -114,8 +114,8 @@ impl Network {
             name: self.name_of(id),
             online: online.is_some(),
             friend: self.is_friend(id),
-            paired: false,
-            other_key: false,
+            paired: self.friends.get(&id).is_some_and(|friend| friend.paired),
+            other_key: self.is_friend(id) && self.other_keys.contains_key(&id),
             lending: online.is_some_and(|online| online.hello.lending),
             addresses: addresses.iter().map(ToString::to_string).collect(),
             helps_with: brings.downloads,

@@ -169,7 +169,7 @@ impl RemotePeer {
             .map_err(|_| CallError::Nonsense("a path that HTTP does not allow"))
     }
 
-    async fn call<T: Serialize>(
+    pub(super) async fn call<T: Serialize>(
         &self,
         method: Method,
         path: &str,
@@ -188,7 +188,7 @@ impl RemotePeer {
 
     /// The message in an answer with the status `expected`; any other status is a problem. The
     /// connection is kept.
-    async fn read<T: DeserializeOwned>(
+    pub(super) async fn read<T: DeserializeOwned>(
         &self,
         response: Response<Incoming>,
         connection: Connection,

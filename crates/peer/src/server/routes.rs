@@ -21,12 +21,12 @@ use serde::de::DeserializeOwned;
 
 use super::connection::Caller;
 use super::session::{Session, parse_id};
-use super::{Shared, content};
+use super::{Shared, content, pairing};
 
 /// An answer that is a problem.
 pub(super) struct Refusal(pub(super) Problem);
 
-type Answer = Result<Response, Refusal>;
+pub(super) type Answer = Result<Response, Refusal>;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
@@ -36,6 +36,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/help-requests/{id}/source", put(source))
         .route("/v1/help-requests/{id}/content", get(content::content))
         .route("/v1/help-requests/{id}/end", post(end))
+        .merge(pairing::router())
         .fallback(async || Refusal(Problem::new(ProblemCode::NotFound)))
         .method_not_allowed_fallback(async || Refusal(Problem::new(ProblemCode::MethodNotAllowed)))
         .with_state(shared)
@@ -121,7 +122,10 @@ async fn source(
 }
 
 /// A JSON body within its bounds.
-async fn read<T: DeserializeOwned>(body: Body, patience: Duration) -> Result<T, Problem> {
+pub(super) async fn read<T: DeserializeOwned>(
+    body: Body,
+    patience: Duration,
+) -> Result<T, Problem> {
     let whole = tokio::time::timeout(patience, Limited::new(body, MAX_BODY_BYTES).collect()).await;
     let bytes = match whole {
         Err(_) => return Err(Problem::new(ProblemCode::TooSlow)),
@@ -137,7 +141,7 @@ async fn read<T: DeserializeOwned>(body: Body, patience: Duration) -> Result<T, 
 
 /// The number `name` of a query. What is no number is refused; what is not asked for is passed
 /// over.
-fn number(query: &str, name: &str) -> Result<Option<u64>, Problem> {
+pub(super) fn number(query: &str, name: &str) -> Result<Option<u64>, Problem> {
     let value = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
     value
         .map(|value| match value.bytes().all(|b| b.is_ascii_digit()) {
@@ -151,7 +155,7 @@ fn state_answer(status: StatusCode, session: &Session) -> Answer {
     json(status, &session.state())
 }
 
-fn json<T: Serialize>(status: StatusCode, message: &T) -> Answer {
+pub(super) fn json<T: Serialize>(status: StatusCode, message: &T) -> Answer {
     let body = serde_json::to_vec(message).map_err(|_| Problem::new(ProblemCode::Internal))?;
     Ok((status, [(CONTENT_TYPE, "application/json")], Bytes::from(body)).into_response())
 }
