@@ -63,7 +63,8 @@ class Lab:
         self.programs = []
         self.parent = tempfile.mkdtemp(prefix="campus-", dir=WORK)
         self.dir = self.parent + "/lab"
-        self.options = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+        self.options = [f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}")
+                        for name, value in options.items()]
 
     def __enter__(self):
         try:
