@@ -350,5 +350,10 @@ async fn a_connect_that_makes_no_sense_is_a_problem() {
         assert!(answer.starts_with("HTTP/1.1 4"), "{target}: {answer}");
     }
     assert!(scene.far_ends.try_recv().is_err());
+    // A refused tunnel is an answer like others: the connection takes the next request.
+    let refused = format!("CONNECT other.example:443 HTTP/1.1\r\nhost: x\r\n{token}\r\n");
+    let hello = "GET /v1/hello HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let answers = answer_to(&scene, &format!("{refused}{hello}")).await;
+    assert!(answers.starts_with("HTTP/1.1 403 ") && answers.contains("HTTP/1.1 200 "), "{answers}");
     drop(within(scene.peer.tunnel(scene.id, &example())).await.unwrap());
 }
