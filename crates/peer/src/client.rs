@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use manyhands_core::PeerId;
 use manyhands_wire::{Hello, Problem, SourceError};
+use tokio::sync::Semaphore;
 
 use crate::identity::DeviceIdentity;
 use crate::tls::{Dialer, Expect, HandshakeError};
@@ -28,6 +29,9 @@ pub use relay::Relay;
 
 /// More addresses of one peer than this are not tried.
 pub const MAX_ADDRESSES: usize = 16;
+/// Connections to one peer that are being made at a time: half of the handshakes that it lets one
+/// address make, since it may end them a little later than this side.
+const MAX_DIALS: usize = 2;
 
 /// The calling side of this device. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -67,6 +71,8 @@ struct Remote {
     id: PeerId,
     target: Target,
     pool: Pool,
+    /// A turn to make a connection.
+    dials: Semaphore,
     waits: ClientWaits,
     /// Where to find it, the best guess first. The lock is never held over an await.
     addresses: Mutex<Vec<SocketAddr>>,
@@ -139,6 +145,7 @@ impl PeerClient {
             id,
             target: Target::new(&self.dialer, expect, self.waits),
             pool: Pool::new(self.waits.idle),
+            dials: Semaphore::new(MAX_DIALS),
             waits: self.waits,
             addresses: Mutex::default(),
         };

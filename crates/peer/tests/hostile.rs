@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// Everything until the other side closes.
 async fn read_to_close(stream: &mut (impl AsyncRead + Unpin)) -> String {
@@ -272,6 +273,63 @@ async fn half_open_connections_do_not_keep_a_friend_out() {
     let began = Instant::now();
     within(lin.to(&mo).hello()).await.unwrap();
     assert!(began.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn ten_thousand_half_open_handshakes_do_not_keep_a_friends_request_out() {
+    let (lin, mut mo) = (Requester::new(), Helper::start(Rules::default()).await);
+    mo.server.set_friends(&[lin.identity.id()].into());
+    within(lin.to(&mo).hello()).await.unwrap();
+    let address = mo.address();
+    // On a thread of its own, as fast as the machine can; each address has its four places.
+    let (began, flooding) = tokio::sync::oneshot::channel();
+    let enough = CancellationToken::new();
+    let stop = enough.clone();
+    let flood = std::thread::spawn(move || {
+        let flood = async {
+            // Those that the server has closed need not be kept open here.
+            let mut half_open = std::collections::VecDeque::new();
+            let (mut made, mut began) = (0, Some(began));
+            for n in 0_u32.. {
+                if n >= 10_000 && stop.is_cancelled() {
+                    break;
+                }
+                let [.., a, b] = (n / 2).to_be_bytes();
+                let socket = TcpSocket::new_v4().unwrap();
+                socket.bind(SocketAddr::from(([127, 1, a, b], 0))).unwrap();
+                if let Ok(stream) = socket.connect(address).await {
+                    half_open.push_back(stream);
+                    made += 1;
+                }
+                if half_open.len() > 300 {
+                    half_open.pop_front();
+                    began.take().map(|began| began.send(()));
+                }
+            }
+            (made, half_open)
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.unwrap().block_on(flood)
+    });
+    within(flooding).await.unwrap();
+    // In the middle of it, from a new connection each time.
+    for _ in 0..5 {
+        let began = Instant::now();
+        let peer = lin.to(&mo);
+        let id = within(peer.ask(&help_request(MIB))).await.unwrap();
+        assert_eq!(mo.prompt().await.0, id);
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        within(peer.withdraw(id)).await.unwrap();
+    }
+    enough.cancel();
+    let joined = tokio::task::spawn_blocking(|| flood.join().unwrap());
+    let (made, half_open) = within(joined).await.unwrap();
+    assert!(made > 9_000, "{made}");
+    let began = Instant::now();
+    within(lin.to(&mo).hello()).await.unwrap();
+    within(Requester::new().to(&mo).hello()).await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    drop(half_open);
 }
 
 #[tokio::test]

@@ -91,7 +91,11 @@ impl Remote {
         wait: Duration,
     ) -> Result<Answered, CallError> {
         let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let dialed = self.target.dial(&addresses).await?;
+        let dialed = {
+            let turn = timeout(self.waits.dial, self.dials.acquire()).await;
+            let _turn = turn.map_err(|_| CallError::Lost(io::ErrorKind::TimedOut.into()))?;
+            self.target.dial(&addresses).await?
+        };
         self.prefer(dialed.address);
         let mut connection = open(dialed).await?;
         match attempt(&mut connection, request, wait).await? {

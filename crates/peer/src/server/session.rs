@@ -496,3 +496,6 @@ impl Drop for Poll<'_> {
 pub(crate) fn parse_id(text: &str) -> Result<HelpId, Problem> {
     text.parse().map(help_id).map_err(|_| Problem::new(ProblemCode::UnknownRequest))
 }
+
+#[cfg(test)]
+mod tests;

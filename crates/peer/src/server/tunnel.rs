@@ -219,9 +219,9 @@ impl Count {
                 let used_up = stream.end_if_used_up();
                 let allowed_here = usize::try_from(allowed).unwrap_or(usize::MAX);
                 let (now, later) = rest.split_at(allowed_here.min(rest.len()));
+                self.down_bytes.fetch_add(allowed, Ordering::Relaxed);
                 to.write_all(now).await?;
                 to.flush().await?;
-                self.down_bytes.fetch_add(allowed, Ordering::Relaxed);
                 if used_up || allowed == 0 {
                     to.shutdown().await?;
                     return Err(Closed::Over);
