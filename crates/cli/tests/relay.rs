@@ -32,9 +32,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use common::*;
 
 const SEED: u64 = 7;
-const BYTES: u64 = 2 << 20;
+const BYTES: u64 = 6 << 20;
 /// Each address gets so much of the server, so that nobody brings the whole file at once.
-const RATE: u64 = 1 << 20;
+const RATE: u64 = 2 << 20;
 /// Of each kind of meddling: a hundred in all.
 const SEEDS: u64 = 20;
 /// Programs at the same time.
@@ -166,11 +166,11 @@ impl TunnelSource for Meddler {
             let to = SocketAddr::from(([127, 0, 0, 1], order.origin.port()));
             let inner = TcpStream::connect(to).await.map_err(|_| FetchFailure::Unreachable)?;
             let mut dice = StdRng::seed_from_u64(seed ^ (number << 32));
-            // From the first byte of the handshake to the middle of the file.
+            // From the first byte of the handshake on.
             let after = if dice.random_bool(0.3) {
                 dice.random_range(0..4096)
             } else {
-                dice.random_range(4096..BYTES / 4)
+                dice.random_range(4096..BYTES / 16)
             };
             let stream = Tampered { inner, meddling, after, passed: 0, pause: None, dice, done };
             Ok(Box::new(stream) as Box<dyn TunnelStream>)
