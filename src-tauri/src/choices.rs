@@ -27,8 +27,8 @@ async fn carry_out(app: &AppHandle, engine: &Engine, choice: Choice) -> Result<(
     match choice {
         Choice::Show => window::show(app),
         Choice::ShowRequests => window::show_requests(app),
-        Choice::Accept(id) => decide(engine, &id, true).await?,
-        Choice::Decline(id) => decide(engine, &id, false).await?,
+        Choice::Accept(id) => decide(engine, &id, Decision::Help).await?,
+        Choice::Decline(id) => decide(engine, &id, Decision::NotNow).await?,
         Choice::Stop(id) => {
             stop(engine, &id).await?;
         }
@@ -46,16 +46,11 @@ async fn carry_out(app: &AppHandle, engine: &Engine, choice: Choice) -> Result<(
 ///
 /// # Errors
 /// The engine has ended.
-pub async fn decide(engine: &Engine, id: &str, accept: bool) -> Result<(), Failure> {
-    if !engine.decide(id, answer(accept)).await? {
+pub async fn decide(engine: &Engine, id: &str, decision: Decision) -> Result<(), Failure> {
+    if !engine.decide(id, decision).await? {
         tracing::info!(id, "this request is over, or there is no room for one more session");
     }
     Ok(())
-}
-
-/// The answers that a button of a menu or of a notification can give.
-pub fn answer(accept: bool) -> Decision {
-    if accept { Decision::Help } else { Decision::NotNow }
 }
 
 /// Ends the session that a view calls so. Whether there was one.

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use manyhands_engine::view::{FailureView, LendingChange, Query, View, Welcome};
-use manyhands_engine::{AskFor, DownloadId, Engine, Failure, FailureCode, NewDownload};
+use manyhands_engine::view::{
+    Decision, FailureView, LendingChange, Query, RuleTerms, View, Welcome,
+};
+use manyhands_engine::{AskFor, DownloadId, Engine, Failure, FailureCode, NewDownload, PeerId};
 use tauri::ipc::Channel;
 use tauri::{AppHandle, State, WebviewWindow};
 use tauri_plugin_dialog::DialogExt;
@@ -77,8 +79,54 @@ pub async fn ask(engine: State<'_, Engine>, id: DownloadId, ask: AskFor) -> Answ
 /// Answers a help request. Whether that was possible: it still waited for an answer and, for a yes, there was room for one more
 /// session.
 #[tauri::command]
-pub async fn decide(engine: State<'_, Engine>, id: String, accept: bool) -> Answer<bool> {
-    Ok(engine.decide(&id, choices::answer(accept)).await?)
+pub async fn decide(engine: State<'_, Engine>, id: String, decision: Decision) -> Answer<bool> {
+    Ok(engine.decide(&id, decision).await?)
+}
+
+/// Always helps a peer, on these terms.
+#[tauri::command]
+pub async fn set_rule(engine: State<'_, Engine>, peer: PeerId, terms: RuleTerms) -> Answer<()> {
+    Ok(engine.set_rule(peer, terms).await?)
+}
+
+#[tauri::command]
+pub async fn remove_rule(engine: State<'_, Engine>, peer: PeerId) -> Answer<()> {
+    Ok(engine.remove_rule(peer).await.map(drop)?)
+}
+
+/// Hears no more of a device.
+#[tauri::command]
+pub async fn block(engine: State<'_, Engine>, peer: PeerId) -> Answer<()> {
+    Ok(engine.block(peer).await?)
+}
+
+#[tauri::command]
+pub async fn unblock(engine: State<'_, Engine>, peer: PeerId) -> Answer<()> {
+    Ok(engine.unblock(peer).await.map(drop)?)
+}
+
+/// Makes a friend a stranger again.
+#[tauri::command]
+pub async fn remove_friend(engine: State<'_, Engine>, peer: PeerId) -> Answer<()> {
+    Ok(engine.remove_friend(peer).await.map(drop)?)
+}
+
+/// The whole list of hosts that are never lent for.
+#[tauri::command]
+pub async fn set_never_hosts(engine: State<'_, Engine>, hosts: Vec<String>) -> Answer<()> {
+    Ok(engine.set_never_hosts(hosts).await?)
+}
+
+/// Begins to pair with a device, by its id or its address; says what the pairing is called.
+#[tauri::command]
+pub async fn pair(engine: State<'_, Engine>, who: String) -> Answer<String> {
+    Ok(engine.pair(&who).await?)
+}
+
+/// Whether the digits on both screens are the same. Whether that could still be said.
+#[tauri::command]
+pub async fn answer_pairing(engine: State<'_, Engine>, id: String, same: bool) -> Answer<bool> {
+    Ok(engine.answer_pairing(&id, same).await?)
 }
 
 /// Ends a session in which this device helps. Whether there was one.

@@ -4,7 +4,7 @@
 
 use manyhands_engine::view::{HelpingRow, RequestRow, View};
 
-use crate::prompts::{Servers, named, requester};
+use crate::prompts::{Servers, named, requester, wants_to_pair};
 use crate::sizes::bytes;
 use crate::words::Words;
 
@@ -122,7 +122,9 @@ impl Face {
             entries: entries(view, words),
             // Linux shows none: a throughput in it would be a change of the icon with each look, and nothing to see.
             tooltip: if cfg!(target_os = "linux") { String::new() } else { tooltip(view, words) },
-            waiting: view.together.as_ref().is_some_and(|together| !together.requests.is_empty()),
+            waiting: view.together.as_ref().is_some_and(|together| {
+                !together.requests.is_empty() || together.pairings.iter().any(wants_to_pair)
+            }),
         }
     }
 }
@@ -176,7 +178,8 @@ fn request(row: &RequestRow, words: &Words) -> Entry {
         None => name,
     };
     let servers = Servers::of(&row.origins, words);
-    let mut notes = vec![(words.price)(&servers.text, &bytes(row.budget_bytes))];
+    let price = (words.price)(&servers.text, &bytes(row.budget_bytes));
+    let mut notes = vec![price, words.mode(row.mode).to_owned()];
     if !row.friend {
         notes.push(words.befriends.to_owned());
     }
@@ -205,7 +208,7 @@ fn helping(row: &HelpingRow, words: &Words) -> Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_rows::{helping_row, request_row, view};
+    use crate::test_rows::{helping_row, pairing_row, request_row, view};
     use crate::words::Language;
 
     /// The menu as one reads it.
@@ -231,7 +234,7 @@ mod tests {
             [
                 "Show Manyhands",
                 "-",
-                "Lin: debian-13.iso, 3.9 GB > (from ftp.example.org, up to 500 MB of your line) | Help | Not now",
+                "Lin: debian-13.iso, 3.9 GB > (from ftp.example.org, up to 500 MB of your line) (You only carry an encrypted connection: you can neither see nor change what is in it.) | Help | Not now",
                 "Helping Mo: a file > (12.0 MB sent) | Stop",
                 "-",
                 "[x] Lending",
@@ -243,7 +246,7 @@ mod tests {
         );
         let chinese = drawn(&view, Language::Chinese);
         assert!(
-            chinese.contains(&"Lin：debian-13.iso，3.9 GB > (来自 ftp.example.org，最多占用你的线路 500 MB) | 帮忙 | 暂时不".to_owned()),
+            chinese.contains(&"Lin：debian-13.iso，3.9 GB > (来自 ftp.example.org，最多占用你的线路 500 MB) (你只转运一条加密连接：既看不到也改不了其中的内容。) | 帮忙 | 暂时不".to_owned()),
             "{chinese:?}"
         );
     }
@@ -253,7 +256,7 @@ mod tests {
         let mut row = request_row("1", "Lin");
         row.friend = false;
         let menu = drawn(&view(vec![row], Vec::new()), Language::English);
-        let line = "Lin (a stranger): debian-13.iso, 3.9 GB > (from ftp.example.org, up to 500 MB of your line) (Helping makes this stranger a friend.) | Help | Not now";
+        let line = "Lin (a stranger): debian-13.iso, 3.9 GB > (from ftp.example.org, up to 500 MB of your line) (You only carry an encrypted connection: you can neither see nor change what is in it.) (Helping makes this stranger a friend.) | Help | Not now";
         assert!(menu.contains(&line.to_owned()), "{menu:?}");
     }
 
@@ -331,7 +334,10 @@ mod tests {
     fn the_icon_says_when_somebody_waits() {
         let words = Language::English.words();
         assert!(Face::of(&view(vec![request_row("1", "Lin")], Vec::new()), words).waiting);
-        assert!(!Face::of(&view(Vec::new(), vec![helping_row("2", "Mo", 1)]), words).waiting);
+        let mut helping = view(Vec::new(), vec![helping_row("2", "Mo", 1)]);
+        assert!(!Face::of(&helping, words).waiting);
+        helping.together.as_mut().unwrap().pairings.push(pairing_row("3", "Lin"));
+        assert!(Face::of(&helping, words).waiting);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use manyhands_engine::view::{DownloadRow, Filter, Query, RequestRow, View};
+use manyhands_engine::view::{Decision, DownloadRow, Filter, PairingRow, Query, RequestRow, View};
 use manyhands_engine::{DownloadId, Engine, Failure};
 use tauri::{AppHandle, Manager};
 use tokio::sync::{Notify, mpsc, watch};
@@ -16,7 +16,7 @@ use crate::choices::{self, decide};
 use crate::endings::{Endings, Untold, has_ended};
 use crate::menu::Face;
 use crate::notifications::{Answer, Card, Notifications, Open};
-use crate::prompts::{Servers, Text, difference, ended, request};
+use crate::prompts::{Servers, Text, difference, ended, pairing, request, wants_to_pair};
 use crate::tray;
 use crate::tray::Tray;
 use crate::window::{self, Place, Window};
@@ -50,6 +50,7 @@ pub struct Outside {
 #[derive(Clone, Debug)]
 enum About {
     Request(String),
+    Pairing(String),
     /// The card of this number.
     Ended(u64),
     TheTray,
@@ -67,6 +68,8 @@ struct Task {
     answers: mpsc::Sender<(About, Answer)>,
     /// The requests that were notified. A notification that the user has closed leaves its place: it does not come again.
     requests: BTreeMap<String, Option<Open>>,
+    /// Pairings that somebody else has begun, in the same way.
+    pairings: BTreeMap<String, Option<Open>>,
     endings: Endings,
     ended: Untold<Open>,
     tray_card: Option<Open>,
@@ -102,6 +105,7 @@ pub fn start(app: &AppHandle, engine: &Engine, data_dir: &Path) {
         notifications: Notifications::default(),
         answers,
         requests: BTreeMap::new(),
+        pairings: BTreeMap::new(),
         endings: Endings::default(),
         ended: Untold::default(),
         tray_card: None,
@@ -161,8 +165,8 @@ impl Task {
                 Some((about, answer)) = answered.recv() => self.answer(about, answer).await,
             }
         }
-        let Self { notifications, requests, ended, tray_card, .. } = self;
-        drop((requests, ended, tray_card));
+        let Self { notifications, requests, pairings, ended, tray_card, .. } = self;
+        drop((requests, pairings, ended, tray_card));
         notifications.closed().await;
     }
 
@@ -179,6 +183,7 @@ impl Task {
         let rows = [view.rows.as_slice(), &waiting.rows, &done.rows].concat();
         self.show_face(Face::of(&view, language.words()), anew).await;
         self.notify_requests(&view, language);
+        self.notify_pairings(&view, language);
         self.notify_ended(&rows, language, place).await?;
         match place {
             Place::Tray => self.tell_of_tray(language).await,
@@ -208,9 +213,9 @@ impl Task {
     }
 
     fn notify_requests(&mut self, view: &View, language: Language) {
-        let waiting = view.together.as_ref().map(|t| t.requests.as_slice()).unwrap_or_default();
+        let waiting: Vec<_> = view.together.iter().flat_map(|t| &t.requests).collect();
         let known = self.requests.keys().cloned().collect();
-        let difference = difference(&known, waiting);
+        let difference = difference(&known, &waiting, |row| &row.id);
         for id in difference.over {
             self.requests.remove(&id);
         }
@@ -218,6 +223,21 @@ impl Task {
             let card = request_card(row, language);
             let open = self.show(card, About::Request(row.id.clone()));
             self.requests.insert(row.id.clone(), Some(open));
+        }
+    }
+
+    /// A pairing ends within a minute: whoever does not look at the window would miss it.
+    fn notify_pairings(&mut self, view: &View, language: Language) {
+        let pairings = view.together.iter().flat_map(|t| &t.pairings);
+        let waiting: Vec<_> = pairings.filter(|row| wants_to_pair(row)).collect();
+        let known = self.pairings.keys().cloned().collect();
+        let difference = difference(&known, &waiting, |row| &row.id);
+        for id in difference.over {
+            self.pairings.remove(&id);
+        }
+        for row in difference.new {
+            let open = self.show(pairing_card(row, language), About::Pairing(row.id.clone()));
+            self.pairings.insert(row.id.clone(), Some(open));
         }
     }
 
@@ -283,9 +303,11 @@ impl Task {
                     *open = None;
                 }
                 let decided = match answer {
-                    Answer::Pressed(key) if key == ACCEPT => decide(&self.engine, &id, true).await,
+                    Answer::Pressed(key) if key == ACCEPT => {
+                        decide(&self.engine, &id, Decision::Help).await
+                    }
                     Answer::Pressed(key) if key == DECLINE => {
-                        decide(&self.engine, &id, false).await
+                        decide(&self.engine, &id, Decision::NotNow).await
                     }
                     Answer::Opened => {
                         window::show_requests(&self.app);
@@ -295,6 +317,15 @@ impl Task {
                 };
                 if let Err(failure) = decided {
                     tracing::warn!(why = failure.message, "the request was not answered");
+                }
+            }
+            (About::Pairing(id), answer) => {
+                if let Some(open) = self.pairings.get_mut(&id) {
+                    *open = None;
+                }
+                // The page asks by itself.
+                if answer == Answer::Opened {
+                    window::show(&self.app);
                 }
             }
             (About::Ended(number), answer) => {
@@ -324,6 +355,17 @@ fn request_card(row: &RequestRow, language: Language) -> Card {
         open: words.show,
         buttons,
         // At least a second: none at all would mean for ever.
+        stays: Some(Duration::from_secs(row.expires_in_s.max(1))),
+    }
+}
+
+/// It has no buttons: the answer is given beside the digits.
+fn pairing_card(row: &PairingRow, language: Language) -> Card {
+    let words = language.words();
+    Card {
+        text: pairing(row, words),
+        open: words.show,
+        buttons: Vec::new(),
         stays: Some(Duration::from_secs(row.expires_in_s.max(1))),
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use manyhands_engine::view::{DownloadRow, RequestRow, RowState};
+use manyhands_engine::view::{DownloadRow, PairingRow, PairingState, RequestRow, RowState};
 
 use crate::sizes::{bytes, plain, plain_host};
 use crate::words::Words;
@@ -22,19 +22,23 @@ pub struct Text {
     pub body: String,
 }
 
-/// The difference between the requests that were notified and those that wait.
+/// The difference between what was notified and what waits.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Difference<'a> {
-    pub new: Vec<&'a RequestRow>,
+pub struct Difference<'a, T> {
+    pub new: Vec<&'a T>,
     /// Answered anywhere, withdrawn or expired.
     pub over: Vec<String>,
 }
 
 /// Compares by id. One whose notification was closed by the user is known still, and is not shown again.
-pub fn difference<'a>(known: &BTreeSet<String>, waiting: &'a [RequestRow]) -> Difference<'a> {
-    let over = known.iter().filter(|id| waiting.iter().all(|request| request.id != **id));
+pub fn difference<'a, T>(
+    known: &BTreeSet<String>,
+    waiting: &[&'a T],
+    id: impl Fn(&T) -> &str,
+) -> Difference<'a, T> {
+    let over = known.iter().filter(|known| waiting.iter().all(|row| id(row) != **known));
     Difference {
-        new: waiting.iter().filter(|request| !known.contains(&request.id)).collect(),
+        new: waiting.iter().copied().filter(|row| !known.contains(id(row))).collect(),
         over: over.cloned().collect(),
     }
 }
@@ -48,7 +52,7 @@ pub fn request(row: &RequestRow, words: &Words) -> Text {
     };
     let servers = Servers::of(&row.origins, words);
     let cost = (words.cost)(&what, &servers.text, &bytes(row.budget_bytes), row.origins.len());
-    let mut body = vec![cost.as_str()];
+    let mut body = vec![cost.as_str(), words.mode(row.mode)];
     if !row.friend {
         body.push(words.befriends);
     }
@@ -57,6 +61,17 @@ pub fn request(row: &RequestRow, words: &Words) -> Text {
     }
     let body = body.join(words.gap);
     Text { title: (words.asks)(&requester(row, words)), body }
+}
+
+/// Whether somebody else has begun to pair, and this user has not answered.
+pub fn wants_to_pair(row: &PairingRow) -> bool {
+    row.incoming && row.state == PairingState::Compare
+}
+
+/// A pairing that somebody else has begun. The digits are for the window, where both answers are.
+pub fn pairing(row: &PairingRow, words: &Words) -> Text {
+    let who = named(Some(&row.name), words.somebody);
+    Text { title: (words.pairs)(&who), body: words.pairs_how.to_owned() }
 }
 
 /// Downloads that have ended since the user last looked; at least one.
@@ -131,8 +146,10 @@ fn listed(names: impl ExactSizeIterator<Item = String>, max: usize, words: &Word
 
 #[cfg(test)]
 mod tests {
+    use manyhands_engine::HelpMode;
+
     use super::*;
-    use crate::test_rows::{download_row, request_row};
+    use crate::test_rows::{download_row, pairing_row, request_row};
     use crate::words::Language;
 
     fn known(ids: &[&str]) -> BTreeSet<String> {
@@ -142,15 +159,18 @@ mod tests {
     #[test]
     fn each_request_is_notified_once_and_taken_back_when_it_is_over() {
         let waiting = [request_row("1", "Lin"), request_row("2", "Mo")];
-        let first = difference(&known(&[]), &waiting);
-        assert_eq!(first.new.iter().map(|row| &row.id).collect::<Vec<_>>(), ["1", "2"]);
-        assert!(first.over.is_empty());
-        let same = difference(&known(&["1", "2"]), &waiting);
-        assert_eq!(same, Difference { new: Vec::new(), over: Vec::new() });
-        let next = difference(&known(&["1", "0"]), &waiting);
-        assert_eq!(next.new.iter().map(|row| &row.id).collect::<Vec<_>>(), ["2"]);
-        assert_eq!(next.over, ["0"]);
-        assert_eq!(difference(&known(&["1", "2"]), &[]).over, ["1", "2"]);
+        let rows: Vec<_> = waiting.iter().collect();
+        let difference = |known: &BTreeSet<String>, rows: &[&'_ RequestRow]| {
+            let found = difference(known, rows, |row| &row.id);
+            let new: Vec<_> = found.new.iter().map(|row| row.id.clone()).collect();
+            (new, found.over)
+        };
+        let none = Vec::<String>::new;
+        assert_eq!(difference(&known(&[]), &rows), (vec!["1".to_owned(), "2".to_owned()], none()));
+        assert_eq!(difference(&known(&["1", "2"]), &rows), (none(), none()));
+        let next = (vec!["2".to_owned()], vec!["0".to_owned()]);
+        assert_eq!(difference(&known(&["1", "0"]), &rows), next);
+        assert_eq!(difference(&known(&["1", "2"]), &[]).1, ["1", "2"]);
     }
 
     #[test]
@@ -160,14 +180,14 @@ mod tests {
             request(&row, Language::English.words()),
             Text {
                 title: "Lin asks for help".to_owned(),
-                body: "debian-13.iso (3.9 GB) from ftp.example.org: up to 500 MB of your line. The server will see your address.".to_owned(),
+                body: "debian-13.iso (3.9 GB) from ftp.example.org: up to 500 MB of your line. The server will see your address. You only carry an encrypted connection: you can neither see nor change what is in it.".to_owned(),
             }
         );
         assert_eq!(
             request(&row, Language::Chinese.words()),
             Text {
                 title: "Lin 请你帮忙".to_owned(),
-                body: "debian-13.iso（3.9 GB），来自 ftp.example.org：最多占用你的线路 500 MB。该服务器会看到你的地址。".to_owned(),
+                body: "debian-13.iso（3.9 GB），来自 ftp.example.org：最多占用你的线路 500 MB。该服务器会看到你的地址。你只转运一条加密连接：既看不到也改不了其中的内容。".to_owned(),
             }
         );
     }
@@ -178,12 +198,13 @@ mod tests {
         row.friend = false;
         row.file_name = None;
         row.size_bytes = None;
+        row.mode = HelpMode::Fetch;
         row.origins = vec!["http://a:8080".to_owned(), "ftp://b".to_owned()];
         let text = request(&row, Language::English.words());
         assert_eq!(text.title, "Somebody (a stranger) asks for help");
         assert_eq!(
             text.body,
-            "A file from a:8080, b: up to 500 MB of your line. The servers will see your address. Helping makes this stranger a friend."
+            "A file from a:8080, b: up to 500 MB of your line. The servers will see your address. Your computer downloads it in your name and passes it on. Helping makes this stranger a friend."
         );
         row.origins = ["a", "b", "c", "d", "e"].map(|host| format!("http://{host}")).into();
         let text = request(&row, Language::English.words());
@@ -241,5 +262,20 @@ mod tests {
         let text = ended(&[done.clone(), failed, done.clone(), done], words);
         assert_eq!(text.title, "Downloads: 3 finished, 1 failed");
         assert_eq!(text.body, "debian-13.iso, lecture.mp4, debian-13.iso, 1 more …");
+    }
+
+    #[test]
+    fn a_pairing_is_notified_while_this_user_is_to_answer_one_that_somebody_else_began() {
+        let row = pairing_row("1", "Lin\u{202e}\n<b>");
+        assert!(wants_to_pair(&row));
+        assert!(!wants_to_pair(&PairingRow { incoming: false, ..row.clone() }));
+        for state in [PairingState::WaitingForOther, PairingState::Paired, PairingState::Refused] {
+            assert!(!wants_to_pair(&PairingRow { state, ..row.clone() }));
+        }
+        let text = pairing(&row, Language::English.words());
+        assert!(text.title.starts_with("Lin") && text.title.ends_with("wants to pair"));
+        assert!(!text.title.contains(['\n', '\u{202e}']), "{}", text.title);
+        // Whoever sees a notification over a shoulder sees no digits.
+        assert!(!text.body.contains("012345"));
     }
 }

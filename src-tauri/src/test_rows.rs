@@ -2,7 +2,8 @@
 
 use manyhands_engine::HelpMode;
 use manyhands_engine::view::{
-    Counts, DownloadRow, HelpingRow, Lending, RequestRow, RowState, Together, View,
+    Counts, DownloadRow, HelpingRow, Lending, PairingRow, PairingState, RequestRow, RowState,
+    Together, View,
 };
 
 pub fn request_row(id: &str, name: &str) -> RequestRow {
@@ -33,6 +34,19 @@ pub fn helping_row(id: &str, name: &str, sent_bytes: u64) -> HelpingRow {
         budget_bytes: 500_000_000,
         sent_bytes,
         bytes_per_s: 1_000_000,
+    }
+}
+
+/// Somebody else has begun it, and this user is to compare.
+pub fn pairing_row(id: &str, name: &str) -> PairingRow {
+    PairingRow {
+        id: id.to_owned(),
+        peer: "PEER".to_owned(),
+        name: name.to_owned(),
+        incoming: true,
+        code: Some("012345".to_owned()),
+        state: PairingState::Compare,
+        expires_in_s: 60,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the program says outside of its page, in each language that the page speaks.
 
+use manyhands_engine::HelpMode;
 use serde::Deserialize;
 
 use crate::sizes::bytes;
@@ -33,6 +34,14 @@ pub struct Words {
     pub a_file_first: &'static str,
     /// Who asks and is no friend: anybody can take a friend's name.
     pub stranger: fn(&str) -> String,
+    /// What helping with it is: to carry what nobody on the way can read …
+    pub relays: &'static str,
+    /// … or to download.
+    pub fetches: &'static str,
+    /// Somebody begins to pair: who.
+    pub pairs: fn(&str) -> String,
+    /// What is to be done about it.
+    pub pairs_how: &'static str,
     /// What a yes means beyond the help: who was helped is a friend from then on.
     pub befriends: &'static str,
     /// Why one cannot say yes here.
@@ -98,6 +107,14 @@ impl Language {
 }
 
 impl Words {
+    /// What helping is, in this mode.
+    pub fn mode(&self, mode: HelpMode) -> &'static str {
+        match mode {
+            HelpMode::Relay => self.relays,
+            HelpMode::Fetch => self.fetches,
+        }
+    }
+
     /// `41.8 MB/s`.
     pub fn throughput(&self, bytes_per_s: u64) -> String {
         bytes(bytes_per_s) + self.per_second
@@ -117,6 +134,10 @@ static ENGLISH: Words = Words {
     a_file: "a file",
     a_file_first: "A file",
     stranger: |who| format!("{who} (a stranger)"),
+    relays: "You only carry an encrypted connection: you can neither see nor change what is in it.",
+    fetches: "Your computer downloads it in your name and passes it on.",
+    pairs: |who| format!("{who} wants to pair"),
+    pairs_how: "Open the window and compare the six digits with those on the other screen.",
     befriends: "Helping makes this stranger a friend.",
     more_servers: "All servers are shown in the window: answer there.",
     gap: " ",
@@ -159,6 +180,10 @@ static CHINESE: Words = Words {
     a_file: "一个文件",
     a_file_first: "一个文件",
     stranger: |who| format!("{who}（陌生人）"),
+    relays: "你只转运一条加密连接：既看不到也改不了其中的内容。",
+    fetches: "你的电脑以你的名义下载，并转交给对方。",
+    pairs: |who| format!("{who} 想要配对"),
+    pairs_how: "请打开窗口，与对方屏幕上的六位数字比对。",
     befriends: "帮忙后，这个陌生人会成为你的好友。",
     more_servers: "全部服务器见窗口，请在那里回答。",
     gap: "",
@@ -207,6 +232,9 @@ mod tests {
             words.a_file,
             words.a_file_first,
             words.befriends,
+            words.relays,
+            words.fetches,
+            words.pairs_how,
             words.more_servers,
             words.comma,
             words.per_second,
@@ -227,6 +255,7 @@ mod tests {
             (words.sent)("A"),
             (words.asks)("A"),
             (words.stranger)("A"),
+            (words.pairs)("A"),
             (words.cost)("A", "B", "C", 1),
             (words.failed_why)("A"),
             (words.ended)(2, 0),

@@ -185,6 +185,11 @@ test('both meet without any set-up; Mo switches lending on', options, async () =
   mo.keys('Escape');
   await mo.gone('dialog');
   await mo.click('[data-testid=lending-switch]');
+  // The first time it says on what terms.
+  await mo.sees('[data-testid=lend-dialog]');
+  await mo.picture('together/lend');
+  await mo.click('[data-testid=lend-confirm]');
+  await mo.gone('[data-testid=lend-dialog]');
   await lin.click('[data-testid=go-friends]');
   await lin.sees('[data-testid=peer][data-name=Mo][data-online=true][data-lending=true]', MEET_MS);
   await lin.picture('together/friends');
@@ -342,6 +347,60 @@ test('Mo declines; Lin is told, and the download goes on', options, async () => 
   await lin.picture('together/declined');
   await lin.rowIs('photos.tar', 'downloading');
   await finishSoon('photos.tar', digest);
+});
+
+test('Mo helps Lin always: the next time nobody is asked', options, async () => {
+  const digest = await linBegins('notes.zip');
+  await linAsks('Mo');
+  await mo.click('[data-testid=prompt] [data-testid=request-always]');
+  await mo.sees('[data-testid=rule-dialog]');
+  await mo.picture('together/always');
+  await mo.click('[data-testid=rule-save]');
+  await mo.gone('[data-testid=rule-dialog]');
+  await linSeesHelpOf('Mo');
+  await finishSoon('notes.zip', digest);
+
+  const next = await linBegins('figures.zip');
+  await linAsks('Mo');
+  await linSeesHelpOf('Mo');
+  assert.deepEqual(await mo.texts('[data-testid=prompt]'), []);
+  await mo.click('[data-testid=go-friends]');
+  // The input is drawn by its label.
+  await mo.driver.executeScript(`document.querySelector('input[value=rules]').click();`);
+  const rule = '[data-testid=rule][data-name=Lin]';
+  assert.match(await mo.text(rule), /5\.0 GB/);
+  await mo.picture('together/rules');
+  await finishSoon('figures.zip', next);
+  // Without the rule there is a question again.
+  await mo.click(`${rule} [data-testid=rule-remove]`);
+  await mo.gone(rule);
+});
+
+test('Lin and Mo compare six digits, and are paired', options, async () => {
+  const more = (name) => `[data-testid=peer][data-name=${name}] [data-testid=peer-more]`;
+  const code = async (app) =>
+    (await app.text('[data-testid=pairing-code]')).replace(/\D/g, '').slice(-6);
+  await lin.click('[data-testid=go-friends]');
+  await lin.click(more('Mo'));
+  await lin.click('[data-testid=menu-pair]');
+  const card = await desks.mo.notified(/^Lin wants to pair$/);
+  for (const app of [lin, mo]) await app.sees('[data-testid=pairing-same]', MEET_MS);
+  assert.match(await code(lin), /^\d{6}$/);
+  assert.equal(await code(mo), await code(lin));
+  // Whoever reads notifications over a shoulder learns nothing.
+  assert.ok(!card.body.includes(await code(mo)));
+  await mo.picture('together/pairing');
+  await lin.click('[data-testid=pairing-same]');
+  await lin.sees('[data-testid=pairing][data-state=waiting_for_other]');
+  await mo.click('[data-testid=pairing-same]');
+  await until(() => card.closed, MEET_MS, 'the notification to go away');
+  for (const app of [lin, mo]) {
+    await app.sees('[data-testid=pairing][data-state=paired]', MEET_MS);
+    await app.picture(`together/paired-${app === lin ? 'lin' : 'mo'}`);
+    await app.click('[data-testid=pairing-close]');
+    await app.gone('[data-testid=pairing-dialog]');
+  }
+  await lin.sees('[data-testid=peer][data-name=Mo] [data-testid=paired]', MEET_MS);
 });
 
 test('a window that is closed goes to the tray; its download goes on', options, async () => {

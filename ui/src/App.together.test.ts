@@ -39,7 +39,7 @@ const click = async (testid: string) =>
 const shown = (testid: string) => waitFor(() => screen.getByTestId(testid));
 const gone = (testid: string) => waitFor(() => expect(screen.queryByTestId(testid)).toBeNull());
 /** Answers a request as soon as a press on its buttons counts. */
-async function answer(testid: 'request-accept' | 'request-decline', within = ''): Promise<void> {
+async function answer(testid: string, within = ''): Promise<void> {
   const selector = `${within} [data-testid=${testid}][aria-disabled=false]`;
   await fireEvent.click(
     await waitFor(() => document.querySelector(selector) ?? expect.fail(selector), {
@@ -67,11 +67,12 @@ test('a request is asked about wherever one is, and the answer goes to the engin
   expect(prompt.textContent).toContain('from ftp.example.org');
   expect(prompt.textContent).toContain('up to 500 MB of your line');
   expect(prompt.textContent).toContain(en.requests.address(1));
+  expect(prompt.textContent).toContain(en.modeAsks.relay);
   expect(prompt.contains(document.activeElement)).toBe(false);
   within(prompt).getByText(en.requests.more(1));
   const button = within(prompt).getByTestId('request-accept');
   await answer('request-accept');
-  expect(decide).toHaveBeenCalledWith('request-1', true);
+  expect(decide).toHaveBeenCalledWith('request-1', { kind: 'help' });
   await waitFor(() => expect(screen.getByTestId('prompt').dataset['peerName']).toBe('Kim'));
   // The second half of a double click, and the focus that stayed behind, are none of Kim's.
   expect(screen.getByTestId('request-accept')).not.toBe(button);
@@ -79,7 +80,7 @@ test('a request is asked about wherever one is, and the answer goes to the engin
   expect(decide).toHaveBeenCalledTimes(1);
   expect(screen.getByTestId('prompt').textContent).toContain(en.requests.befriends('Kim'));
   await answer('request-decline');
-  expect(decide).toHaveBeenLastCalledWith('request-2', false);
+  expect(decide).toHaveBeenLastCalledWith('request-2', { kind: 'not_now' });
   await gone('prompt');
   expect((await together())?.helping.map(({ name }) => name)).toEqual(['Mo']);
 });
@@ -121,9 +122,9 @@ test('a friend who comes later stands below, and a card that moved up waits befo
   expect(document.activeElement?.tagName).toBe('H1');
   await waitFor(() => expect(names()).toEqual(['Tal', 'Mo']));
   await fireEvent.click(press);
-  expect(decide.mock.calls).toEqual([[kim.dataset['id'], false]]);
+  expect(decide.mock.calls).toEqual([[kim.dataset['id'], { kind: 'not_now' }]]);
   await answer('request-accept', `[data-id="${tal.dataset['id']}"]`);
-  expect(decide).toHaveBeenLastCalledWith(tal.dataset['id'], true);
+  expect(decide).toHaveBeenLastCalledWith(tal.dataset['id'], { kind: 'help' });
 });
 
 test('the keyboard goes to the heading when the request that it was on is over', async () => {
@@ -188,6 +189,7 @@ test('without lending the page of requests offers to switch it on', async () => 
   await click('go-requests');
   await waitFor(() => screen.getByText(en.requests.offText(en.acceptHelp.ask)));
   await click('switch-lending-on');
+  await click('lend-confirm');
   await waitFor(() => screen.getByText(en.requests.emptyTitle));
   const lend = screen.getByTestId('lending-switch');
   await waitFor(() => expect(lend.getAttribute('aria-checked')).toBe('true'));
@@ -267,7 +269,7 @@ test('whoever is ticked is asked, helps after a moment, and is seen to', async (
   expect(box('Tal')?.disabled).toBe(true);
   expect(screen.queryByTestId('ask-strangers')).toBeNull();
   await fireEvent.click(box('Kim') as HTMLInputElement);
-  expect(screen.getByTestId('ask-strangers').textContent).toContain(en.ask.strangers('Kim'));
+  expect(screen.getByTestId('ask-strangers').textContent).toContain(en.ask.strangersCarry('Kim'));
   await click('ask-submit');
   expect(ask).toHaveBeenCalledWith(1, { who: 'mo,kim', waitS: 0 });
   await gone('ask-dialog');
@@ -406,7 +408,7 @@ test('how others are helped is chosen in the settings', async () => {
   await waitFor(() => screen.getByText(en.acceptHelp.friends));
   await click('lending-private');
   await waitFor(async () =>
-    expect((await together())?.lending).toEqual({
+    expect((await together())?.lending).toMatchObject({
       on: true,
       accept: 'friends',
       allowPrivateOrigins: true,

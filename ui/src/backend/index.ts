@@ -7,11 +7,13 @@
 import type { Language } from '../i18n/index.svelte';
 import type {
   AskFor,
+  Decision,
   FailureView,
   LendingChange,
   NewDownload,
   News,
   Query,
+  RuleTerms,
   View,
   Welcome,
 } from '../types';
@@ -31,11 +33,25 @@ export interface Backend {
   /** Asks others for help with a download; nothing waits for their answers. */
   ask(id: number, ask: AskFor): Promise<void>;
   /** Answers a help request. `false` when it waits no longer, and after a yes for which there is no room. */
-  decide(id: string, accept: boolean): Promise<boolean>;
+  decide(id: string, decision: Decision): Promise<boolean>;
   /** Ends a session in which this device helps. Whether there was one. */
   stopHelping(id: string): Promise<boolean>;
   /** Changes what is named; the rest stays as it is at that moment. */
   setLending(change: LendingChange): Promise<void>;
+  /** Always helps a peer, on these terms; whoever was a stranger is a friend from then on. */
+  setRule(peer: string, terms: RuleTerms): Promise<void>;
+  removeRule(peer: string): Promise<void>;
+  /** It never comes in again, and what runs with it ends. */
+  block(peer: string): Promise<void>;
+  unblock(peer: string): Promise<void>;
+  /** A friend is a stranger again, and its rule is gone. */
+  removeFriend(peer: string): Promise<void>;
+  /** The whole list. Fails with a failure that names what is no host, and changes nothing then. */
+  setNeverHosts(hosts: string[]): Promise<void>;
+  /** Begins to pair with a device, by its id or its address. @returns the pairing's id */
+  pair(who: string): Promise<string>;
+  /** Whether the digits on both screens are the same. `false` when it is over. */
+  answerPairing(id: string, same: boolean): Promise<boolean>;
   /** The language of what the shell shows by itself: its tray and its notifications. */
   speak(language: Language): Promise<void>;
   /** Ends the program in order. */

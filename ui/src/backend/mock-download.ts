@@ -5,6 +5,7 @@ import type {
   DownloadRow,
   FailureView,
   Filter,
+  HelpReason,
   HelpState,
   HistoryPoint,
   LimitView,
@@ -48,6 +49,7 @@ export interface Asked {
   peer: string;
   name: string;
   state: HelpState;
+  reason?: HelpReason;
   sinceMs: number;
 }
 
@@ -240,13 +242,19 @@ export function rowOf(entry: Entry): DownloadRow {
     total: entry.state === 'connecting' && bytes === 0 ? null : total,
     bytesPerS,
     remainingS: total !== null && bytesPerS > 0 ? Math.ceil((total - bytes) / bytesPerS) : null,
-    help: entry.help.map(({ peer, name, state }) => ({ peer, name, state })),
+    help: entry.help.map(({ peer, name, state, reason }) => ({
+      peer,
+      name,
+      state,
+      reason: reason ?? null,
+    })),
     sources: entry.sources.flatMap((source, i) =>
       i > 0 && entry.activeMs <= source.joinsMs && !entry.received[i]
         ? []
         : [
             {
               kind: i === 0 ? ('origin' as const) : ('helper' as const),
+              mode: i === 0 ? null : modeOf(entry.url),
               peer: i === 0 ? '' : (source.peer ?? `peer-${i}`),
               name: source.name,
               bytes: Math.round(entry.received[i] ?? 0),
@@ -280,6 +288,10 @@ export function detailsOf(entry: Entry): Omit<DownloadDetails, 'candidates'> {
     limit: entry.activeMs > LIMIT_AFTER_MS ? (entry.plan.limit ?? null) : null,
   };
 }
+
+/** As in the engine: what is encrypted is carried, the rest is fetched. */
+export const modeOf = (link: string): 'fetch' | 'relay' =>
+  link.startsWith('https:') ? 'relay' : 'fetch';
 
 function pieceBytes(total: number): number {
   let size = FIRST_PIECE_BYTES;

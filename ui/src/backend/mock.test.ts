@@ -103,7 +103,7 @@ test('a peer that is asked accepts after a moment, brings bytes, and is a friend
     ['hm', true],
     ['mo', true],
     ['no', true],
-    ['kim', false],
+    ['kim', true],
     ['tal', false],
   ]);
   await engine.ask(1, { who: 'mo,kim,no,hm', waitS: 0 });
@@ -141,7 +141,7 @@ test('whom the rules allow is asked as soon as a download is added', async () =>
   await add('http://example.org/c?token=1', 'everyone');
   engine.advance(100);
   const asked = (await engine.view(all)).rows.map(({ help }) => help.map(({ peer }) => peer));
-  expect(asked).toEqual([['mo', 'kim', 'no', 'hm'], ['mo', 'no', 'hm'], []]);
+  expect(asked).toEqual([['mo', 'no', 'hm'], ['mo', 'kim', 'no', 'hm'], []]);
 });
 
 test('requests wait for a minute, and only while lending is on', async () => {
@@ -154,7 +154,7 @@ test('requests wait for a minute, and only while lending is on', async () => {
   expect(together?.requests).toMatchObject([{ name: 'Kim', friend: false, expiresInS: 58 }]);
   engine.advance(60_000);
   expect((await engine.view(all)).together?.requests).toEqual([]);
-  expect(await engine.decide('request-1', true)).toBe(false);
+  expect(await engine.decide('request-1', { kind: 'help' })).toBe(false);
 });
 
 test('an accepted request is a session, which ends with its budget, a word or the switch', async () => {
@@ -164,8 +164,10 @@ test('an accepted request is a session, which ends with its budget, a word or th
     requests: [asking, asking, asking].map((plan) => ({ ...plan, takesBytesPerS: 1_000_000 })),
     lending: on,
   });
-  for (const id of [1, 2]) expect(await engine.decide(`request-${id}`, true)).toBe(true);
-  expect(await engine.decide('request-3', false)).toBe(true);
+  for (const id of [1, 2]) {
+    expect(await engine.decide(`request-${id}`, { kind: 'help' })).toBe(true);
+  }
+  expect(await engine.decide('request-3', { kind: 'not_now' })).toBe(true);
   engine.advance(2000);
   let together = (await engine.view(all)).together;
   expect(together?.helping).toMatchObject([{ sentBytes: 2_000_000 }, { sentBytes: 2_000_000 }]);
@@ -175,8 +177,32 @@ test('an accepted request is a session, which ends with its budget, a word or th
   engine.advance(4000);
   expect((await engine.view(all)).together?.helping).toEqual([]);
   const other = new MockBackend({ peers: people, requests: [asking, asking], lending: on });
-  await other.decide('request-1', true);
+  await other.decide('request-1', { kind: 'help' });
   await other.setLending({ ...on, on: false });
   together = (await other.view(all)).together;
   expect([together?.helping, together?.requests]).toEqual([[], []]);
+});
+
+test('a blocked device asks nobody, and is asked by nobody; a rule helps without a question', async () => {
+  const engine = new MockBackend({
+    peers: people,
+    downloads: [file('a', { total: 4e9 })],
+    requests: [
+      { ...asking, afterMs: 1000 },
+      { ...asking, peer: 'mo', afterMs: 1000 },
+    ],
+    lending: { on: true },
+  });
+  await engine.block('kim');
+  await engine.setRule('mo', { dailyBytes: 0, bytesPerS: 0, hours: null });
+  engine.advance(1500);
+  const { together, details } = await engine.view({ ...all, selected: 1 });
+  expect(together?.requests).toEqual([]);
+  expect(together?.helping.map(({ peer }) => peer)).toEqual(['mo']);
+  expect(together?.rules[0]?.lentTodayBytes).toBe(together?.lentTodayBytes);
+  expect(together?.lentTodayBytes).toBeGreaterThan(0);
+  expect(together?.peers.map(({ peer }) => peer)).not.toContain('kim');
+  expect(details?.candidates.map(({ peer }) => peer)).not.toContain('kim');
+  await engine.removeFriend('mo');
+  expect((await engine.view(all)).together).toMatchObject({ rules: [], helping: [] });
 });

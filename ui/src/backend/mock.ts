@@ -7,12 +7,14 @@ import { isLink } from '../state/links';
 import type {
   AskFor,
   Counts,
+  Decision,
   Filter,
   LendingChange,
   NewDownload,
   News,
   Query,
   RowState,
+  RuleTerms,
   View,
   Welcome,
 } from '../types';
@@ -32,8 +34,9 @@ import {
   transfer,
 } from './mock-download';
 import { MockNetwork, type MockPeer, type MockRequest } from './mock-network';
+import type { MockPairing } from './mock-pairing';
 
-export type { MockDownload, MockPeer, MockRequest };
+export type { MockDownload, MockPairing, MockPeer, MockRequest };
 
 const MAX_ACTIVE = 3;
 const MAX_ROWS = 200;
@@ -46,6 +49,13 @@ export interface MockWorld {
   peers?: MockPeer[];
   requests?: MockRequest[];
   lending?: LendingChange;
+  /** Others who want to pair. */
+  pairings?: MockPairing[];
+  rules?: { peer: string; terms: RuleTerms; lentTodayBytes: number }[];
+  blocked?: { peer: string; name: string }[];
+  neverHosts?: string[];
+  /** Sent to all before. */
+  lentTodayBytes?: number;
   /** On which this device is reached. */
   port?: number;
   /** Why others cannot be met. */
@@ -81,11 +91,10 @@ export class MockBackend implements Backend {
     this.#network = world.networkFailure
       ? null
       : new MockNetwork({
+          ...world,
           peers: world.peers ?? [],
           requests: world.requests ?? [],
           now: this.#now,
-          ...(world.port !== undefined && { port: world.port }),
-          ...(world.lending && { lending: world.lending }),
         });
     for (const plan of world.downloads ?? []) this.#push(plan, this.#downloadDir);
     this.#startWaiting();
@@ -215,8 +224,8 @@ export class MockBackend implements Backend {
     this.#touch();
   }
 
-  async decide(id: string, accept: boolean): Promise<boolean> {
-    const was = this.#network?.decide(id, accept) ?? false;
+  async decide(id: string, decision: Decision): Promise<boolean> {
+    const was = this.#network?.decide(id, decision) ?? false;
     this.#touch();
     return was;
   }
@@ -230,6 +239,51 @@ export class MockBackend implements Backend {
   async setLending(change: LendingChange): Promise<void> {
     this.#network?.setLending(change);
     this.#touch();
+  }
+
+  async setRule(peer: string, terms: RuleTerms): Promise<void> {
+    this.#network?.setRule(peer, terms);
+    this.#touch();
+  }
+
+  async removeRule(peer: string): Promise<void> {
+    this.#network?.removeRule(peer);
+    this.#touch();
+  }
+
+  async block(peer: string): Promise<void> {
+    this.#network?.block(peer);
+    this.#touch();
+  }
+
+  async unblock(peer: string): Promise<void> {
+    this.#network?.unblock(peer);
+    this.#touch();
+  }
+
+  async removeFriend(peer: string): Promise<void> {
+    this.#network?.removeFriend(peer);
+    this.#touch();
+  }
+
+  async setNeverHosts(hosts: string[]): Promise<void> {
+    const bad = hosts.find((host) => !/^[\w-]+(\.[\w-]+)+\.?$/.test(host));
+    if (bad !== undefined) throw failure('no-host', `“${bad}” is no host.`);
+    this.#network?.setNeverHosts(hosts);
+    this.#touch();
+  }
+
+  async pair(who: string): Promise<string> {
+    const id = this.#network?.pair(who) ?? null;
+    this.#touch();
+    if (id === null) throw failure('peer-not-found', `No device answers at ${who}.`);
+    return id;
+  }
+
+  async answerPairing(id: string, same: boolean): Promise<boolean> {
+    const was = this.#network?.answerPairing(id, same) ?? false;
+    this.#touch();
+    return was;
   }
 
   async speak(language: Language): Promise<void> {

@@ -67,6 +67,7 @@ const full: MockDownload[] = [
 const errors: MockDownload[] = (
   [
     ['not-found', 'ftp.example.org answered 404 Not Found.'],
+    ['refused-by-server', 'files.example.net answered 403 Forbidden.'],
     ['disk-full', 'There is no room left on /home: 3.2 GB are missing.'],
     ['tls', 'The certificate of files.example.net ran out on 2 November.'],
     ['wrong-digest', 'The file has another SHA-256 than was given.'],
@@ -74,11 +75,17 @@ const errors: MockDownload[] = (
   ] as const
 ).map(([code, message], i) => ({
   name:
-    ['sensor-archive.tar.gz', 'backup.img', 'installer.exe', 'weights.bin', 'nightly.tar.zst'][i] ??
-    '',
+    [
+      'sensor-archive.tar.gz',
+      'scans.zip',
+      'backup.img',
+      'installer.exe',
+      'weights.bin',
+      'nightly.tar.zst',
+    ][i] ?? '',
   host: 'ftp.example.org',
   total: 640 * MB,
-  share: i * 0.2,
+  share: i * 0.16,
   state: 'failed',
   failure: { code, message },
   sources: [{ name: 'ftp.example.org', bytesPerS: 6 * MB, joinsMs: 0 }],
@@ -98,6 +105,7 @@ const people: MockPeer[] = [
     name: 'Mo',
     friend: true,
     bringsBytesPerS: 10.6 * MB,
+    paired: true,
     addresses: ['10.42.3.17:26269', '[2001:db8:42::17]:26269'],
   },
   { peer: 'ana', name: 'Ana', friend: true, bringsBytesPerS: 10.4 * MB },
@@ -107,6 +115,43 @@ const people: MockPeer[] = [
   { peer: 'lab', name: 'lab-pc-204', lending: false },
   { peer: 'jo', name: 'Jo', friend: true, online: false },
 ];
+
+/** Each says something else when it is asked, and when it is paired with. */
+const refusing: MockPeer[] = [
+  { peer: 'mo', name: 'Mo', friend: true, reason: 'no_gain', pairs: 'refused' },
+  { peer: 'ana', name: 'Ana', friend: true, reason: 'mismatch', pairs: 'cheated' },
+  { peer: 'wei', name: 'Wei 伟', friend: true, answer: 'decline', reason: 'host', pairs: 'failed' },
+  { peer: 'priya', name: 'Priya', friend: true, reason: 'budget', pairs: 'expired' },
+  { peer: 'kim', name: 'kim-thinkpad', friend: true, answer: 'decline', reason: 'not_lending' },
+  { peer: 'jo', name: 'Jo', friend: true, otherKey: true, online: false },
+];
+
+const terms = { dailyBytes: 10_000 * MB, bytesPerS: 12.5 * MB };
+const ruled: MockWorld = {
+  peers: people.map((peer) => (peer.peer === 'jo' ? { ...peer, otherKey: true } : peer)),
+  lending: { on: true, ...terms, hours: { fromMinute: 18 * 60, toMinute: 8 * 60 } },
+  lentTodayBytes: 2_310 * MB,
+  rules: [
+    {
+      peer: 'mo',
+      terms: { dailyBytes: 5_000 * MB, bytesPerS: 0, hours: null },
+      lentTodayBytes: 1_204 * MB,
+    },
+    {
+      peer: 'wei',
+      terms: {
+        dailyBytes: 2_000 * MB,
+        bytesPerS: 4 * MB,
+        hours: { fromMinute: 22 * 60, toMinute: 8 * 60 },
+      },
+      lentTodayBytes: 0,
+    },
+  ],
+  blocked: [
+    { peer: 'w3fkq2mxtz7nbd4v', name: 'free-wifi-laptop' },
+    { peer: 'h7ydc5ra2epzqm6n', name: '' },
+  ],
+};
 
 const fromMo = {
   peer: 'mo',
@@ -129,7 +174,7 @@ const fromAna = {
   budgetBytes: 245 * MB,
 };
 
-const lending = { on: true };
+const lending = { on: true, ...terms };
 const alone = full.slice(1);
 const slow: MockDownload[] = full.map((plan) => ({ ...plan, sources: plan.sources.slice(0, 1) }));
 
@@ -168,6 +213,12 @@ const scenes: Record<string, { world: MockWorld; afterMs: number }> = {
     },
     afterMs: 8000,
   },
+  rules: { world: { downloads: alone, ...ruled }, afterMs: 8000 },
+  pairing: {
+    world: { downloads: full, peers: people, pairings: [{ peer: 'kim', afterMs: 20_000 }] },
+    afterMs: 24_000,
+  },
+  refusals: { world: { downloads: slow, peers: refusing, lending }, afterMs: 12_000 },
   alone: { world: { downloads: alone }, afterMs: 12_000 },
   offline: {
     world: {

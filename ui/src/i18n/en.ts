@@ -2,23 +2,26 @@ import type { AskChoice } from '../state/choices';
 import type {
   Action,
   Filter,
+  HelpReason,
   HelpState,
   Lending,
   LimitView,
+  PairingState,
   RowState,
   VerificationView,
 } from '../types';
 
 const verifications: Record<VerificationView, string> = {
   verified: 'verified',
-  'from-server': 'from the server',
+  'from-server': 'from the server, untouched',
   consistent: 'consistent',
   unchecked: 'unchecked',
 };
 
 const verificationHelp: Record<VerificationView, string> = {
   verified: 'The whole file has the SHA-256 that was known before.',
-  'from-server': 'Every byte came from the server over an encrypted connection.',
+  'from-server':
+    'Every byte came from the server over an encrypted connection: your own, or one that a helper only carried and could not change.',
   consistent: 'All answers of the server spoke of the same file; nothing proves its bytes.',
   unchecked: 'The server said nothing by which the file could be checked.',
 };
@@ -57,6 +60,91 @@ const helpStates: Record<HelpState, string> = {
   ended: 'has stopped',
 };
 
+/** Why a peer does not help, or no more. Stands under its name. */
+const helpReasons: Record<HelpReason, string> = {
+  no: 'said no for now',
+  not_lending: 'does not lend now: switched off, outside of its hours, or nothing left for today',
+  too_many: 'helps as many others as it can',
+  host: 'does not lend for this server',
+  completed: 'the file is complete',
+  cancelled: 'was not needed any more',
+  no_gain:
+    'brings nothing more: most likely you both reach the server from the same public address',
+  mismatch:
+    'sent something else than the server; what it brought was fetched again, and it is not asked any more',
+  budget: 'has given as much as it wanted to give',
+  stopped: 'has stopped helping',
+  lost: 'cannot be reached any more',
+  other: 'gave no reason',
+};
+
+/** How somebody helps, in a word … */
+const modes: Record<'relay' | 'fetch', string> = { relay: 'relay', fetch: 'fetch' };
+
+/** … as the one who is helped sees it … */
+const modeHelp: Record<'relay' | 'fetch', string> = {
+  relay: 'Carries your encrypted connection; can neither see nor change what is in it.',
+  fetch: 'Downloads a part for you and passes it on.',
+};
+
+/** … what a candidate would learn … */
+const learns: Record<'relay' | 'fetch', string> = {
+  relay: 'learns only the servers',
+  fetch: 'learns the link',
+};
+
+/** … and as the helper is told before it helps. */
+const modeAsks: Record<'relay' | 'fetch', string> = {
+  relay:
+    'Your computer carries an encrypted connection: you can neither see nor change what is in it.',
+  fetch: 'Your computer downloads it in your name and passes it on.',
+};
+
+/** How a pairing stands: a heading, and what it means. `name` is the other device. */
+const pairingStates: Record<
+  PairingState,
+  { title: (name: string) => string; text: (name: string) => string }
+> = {
+  connecting: {
+    title: (name) => `Pairing with ${name}`,
+    text: (name) => `Waiting for an answer of ${name}.`,
+  },
+  compare: {
+    title: (name) => `Pairing with ${name}`,
+    text: (name) =>
+      `Both screens must show the same digits. Look at the other screen, or call: only ${name} can tell you.`,
+  },
+  waiting_for_other: {
+    title: (name) => `Waiting for ${name}`,
+    text: (name) => `You have said that the digits are the same. ${name} has to say so too.`,
+  },
+  paired: {
+    title: (name) => `You and ${name} are paired`,
+    text: (name) =>
+      `From now on ${name} is known by the key of that device, whatever its name or address. Nobody else can pass for it.`,
+  },
+  refused: {
+    title: () => 'Not paired',
+    text: () =>
+      'One of you said that the digits differ, or does not want to pair. Nothing has changed. If they did differ, somebody may stand between you: try it on another network.',
+  },
+  expired: {
+    title: () => 'Not paired: time is up',
+    text: () =>
+      'Not both of you answered within a minute. Nothing has changed; try again when both are in front of their screens.',
+  },
+  cheated: {
+    title: () => 'Pairing was stopped',
+    text: (name) =>
+      `What answered as ${name} broke the rules of pairing: somebody may stand between you. Nothing has changed. Do not try again on this network.`,
+  },
+  failed: {
+    title: () => 'Pairing did not begin',
+    text: (name) =>
+      `${name} could not be reached, or was asked too often in the last minutes. Nothing has changed.`,
+  },
+};
+
 const accepts: Record<Lending['accept'], string> = {
   ask: 'Ask me each time',
   friends: 'Help friends at once',
@@ -77,9 +165,10 @@ const asks: Record<AskChoice, string> = {
 
 const askHelp: Record<AskChoice, string> = {
   none: 'You can still ask later, in the details of the download.',
-  friends: 'Friends who lend are asked. Links with a “?” in them are not passed on by themselves.',
+  friends:
+    'Friends who lend are asked. With https they only carry your encrypted connection. An http or ftp link they learn; one with a “?” in it is not passed on by itself.',
   everyone:
-    'Strangers on this network are asked too, for http and ftp links only; https goes to friends. Links with a “?” are not passed on by themselves.',
+    'Strangers on this network are asked too. With https they only carry your encrypted connection; an http or ftp link they learn only where its SHA-256 is given. With a login only friends are asked, to carry.',
 };
 
 /** What went wrong, in a few words, and what the user can do. `hint` is the sentence of `FailureCode::hint`. */
@@ -99,6 +188,10 @@ const failures = {
   'bad-digest': {
     title: 'This is no SHA-256',
     hint: 'Paste the whole SHA-256: 64 digits and letters a to f.',
+  },
+  'bad-header': {
+    title: 'This is no header that can be sent',
+    hint: 'Write one header a line, as in Cookie: name=value.',
   },
   'not-found': {
     title: 'The server has no such file',
@@ -184,6 +277,18 @@ const failures = {
     title: 'This device is blocked',
     hint: 'Unblock the device first.',
   },
+  'peer-not-found': {
+    title: 'This device cannot be found',
+    hint: 'See that Manyhands runs there and that nothing between the two blocks its port; or give its address.',
+  },
+  'other-key': {
+    title: 'Another device answers there',
+    hint: 'Ask your friend, not over this network, whether its key is new. If so, remove the friend and pair anew, comparing the digits on both screens.',
+  },
+  'pairing-refused': {
+    title: 'Pairing is asked for too often',
+    hint: 'Wait ten minutes, then try again.',
+  },
   internal: {
     title: 'Something went wrong in Manyhands',
     hint: 'This is a mistake in Manyhands. Please report it; what has arrived is kept.',
@@ -238,6 +343,12 @@ export const en = {
   helpStates,
   accepts,
   acceptHelp,
+  helpReasons,
+  modes,
+  modeHelp,
+  modeAsks,
+  learns,
+  pairingStates,
   asks,
   askHelp,
 
@@ -286,6 +397,15 @@ export const en = {
     connections: 'Connections to the server',
     connectionsHelp: 'At most; fewer are opened when more do not pay',
     submit: (n: number) => (n <= 1 ? 'Download' : `Download ${n} files`),
+    headers: 'Headers',
+    headersPlaceholder: 'Cookie: session=…',
+    headersHelp:
+      'One “Name: value” a line, such as the cookie of a login. For the server of the link alone: helpers never see them.',
+    badHeader: (line: number, text: string) =>
+      `Line ${line} of the headers is no “Name: value”: ${text}`,
+    severalHosts:
+      'Headers are for one server; these links lead to several. Add them one after the other.',
+    login: 'The link carries a login. It stays on this computer: no helper learns it.',
     cancel: 'Cancel',
     badLine: (line: number, text: string) =>
       `Line ${line} is no link that can be downloaded: ${text} – links begin with http://, https:// or ftp://.`,
@@ -337,6 +457,9 @@ export const en = {
     check: 'Check',
     time: 'Time spent',
     digest: 'SHA-256',
+    login: 'Add with a login…',
+    loginHelp:
+      'If the page wants a login, copy its cookie from the browser and add the link again with it.',
   },
 
   /** What keeps this device from getting more by itself. */
@@ -362,6 +485,110 @@ export const en = {
     >,
     private: 'Also fetch from private addresses',
     privateHelp: 'Servers inside your own network. Leave it off where you do not trust all of it.',
+    /** Of `daily`; without a bound `todayAll`. */
+    today: (lent: string, daily: string) => `${lent} of ${daily} today`,
+    todayAll: (lent: string) => `${lent} today`,
+    never: 'Never lend for these servers',
+    neverHelp:
+      'One a line; what is beneath them is meant too. At first these are platforms that your address alone lets in, such as those of publishers.',
+    neverSave: 'Save list',
+    neverRevert: 'Revert',
+    neverWrong: 'The list is not saved.',
+    neverSaved: 'Saved',
+    firstTitle: 'Lend your line to others?',
+    firstText:
+      'Others on this network may then ask you to help with a download. You decide about each request, nothing is stored on your disk, and the switch ends everything at once. No more than this is lent:',
+    firstLater: 'You can change this at any time in the settings.',
+    firstCancel: 'Leave it off',
+  },
+
+  /** On what terms this device helps. */
+  terms: {
+    daily: 'Budget a day',
+    rate: 'Rate limit',
+    hours: 'Hours',
+    limited: 'Only from',
+    from: 'from',
+    to: 'to',
+    gb: 'GB',
+    mbs: 'MB/s',
+    noBound: 'no limit',
+    asForAll: 'as for all',
+    wrong: {
+      daily: 'The budget is a number of GB, such as 10 or 0.5; leave it empty for none.',
+      rate: 'The limit is a number of MB/s, such as 12.5; leave it empty for none.',
+      from: 'A time of day looks like 22:00.',
+      to: 'A time of day looks like 22:00.',
+    },
+    /** Together a sentence in short. */
+    aDay: (bytes: string) => `up to ${bytes} a day`,
+    atMost: (throughput: string) => `at most ${throughput}`,
+    between: (from: string, to: string) => `from ${from} to ${to}`,
+    none: 'as much as for all',
+    unbounded: 'without a limit',
+    and: (parts: string[]) => parts.join(', '),
+  },
+
+  rules: {
+    people: 'People',
+    tab: 'Rules',
+    forAll: 'For all together',
+    change: 'Change…',
+    always: 'Helped always',
+    alwaysNone: 'Nobody. “Help always” with a request, or in the menu of a friend, makes a rule.',
+    alwaysOff: 'Lending is off: nobody is helped until it is on.',
+    blocked: 'Blocked devices',
+    blockedNone: 'None. A blocked device cannot ask you, and you do not ask it.',
+    unnamed: 'without a name',
+    today: (lent: string) => `${lent} today`,
+    edit: 'Edit…',
+    remove: 'Remove',
+    unblock: 'Unblock',
+    editOf: (name: string) => `Edit the rule for ${name}`,
+    removeOf: (name: string) => `Remove the rule for ${name}`,
+    unblockOf: (name: string) => `Unblock ${name}`,
+    newTitle: (name: string) => `Always help ${name}?`,
+    editTitle: (name: string) => `Always help ${name}`,
+    text: (name: string) =>
+      `${name} is helped from now on without asking you, each day on these terms:`,
+    within: (terms: string) => `Never more than you lend to all together: ${terms}.`,
+    thisToo: 'The request that waits is accepted with it.',
+    submitNew: 'Help always',
+    submitEdit: 'Save',
+    cancel: 'Cancel',
+  },
+
+  pairing: {
+    title: 'Pair with a device',
+    text: 'Pairing makes sure that a device is the one of somebody you know: you both compare six digits on your screens. Use it on the other device too, or wait there.',
+    who: 'Address or device id',
+    whoHelp: 'For instance 10.42.3.17 or 10.42.3.17:26269',
+    submit: 'Pair',
+    cancel: 'Cancel',
+    same: 'The same',
+    notSame: 'Not the same',
+    code: (digits: string) => `The digits are ${digits}`,
+    begins: (name: string) => `${name} wants to pair with this device.`,
+    close: 'Close',
+    again: 'Try again',
+    stop: 'Cancel',
+    wrong: 'Pairing did not begin.',
+    over: 'This pairing is over already.',
+  },
+
+  block: {
+    title: (name: string) => `Block ${name}?`,
+    text: (name: string) =>
+      `${name} cannot ask you for help any more and is not asked by you; what runs between you ends at once. A friendship and a rule end too. You can unblock under Friends, Rules.`,
+    confirm: 'Block',
+    cancel: 'Cancel',
+  },
+  removeFriend: {
+    title: (name: string) => `Remove ${name} from your friends?`,
+    text: (name: string) =>
+      `${name} is a stranger again: it has to ask as everybody else, and its rule and pairing are gone. What you help it with ends.`,
+    confirm: 'Remove friend',
+    cancel: 'Keep',
   },
 
   friends: {
@@ -373,6 +600,20 @@ export const en = {
     copied: 'Copied',
     friend: 'Friend',
     stranger: 'Seen on this network',
+    ruled: 'helped always',
+    paired: 'Paired: you compared the digits on both screens',
+    otherKey: (name: string) =>
+      `Another device answers where ${name} was. Nothing is sent to it. Ask ${name}: if that device was set up anew, remove the friend and pair again; otherwise somebody may pretend to be it.`,
+    more: (name: string) => `More for ${name}`,
+    pairWith: 'Pair with an address…',
+    menu: {
+      pair: 'Pair…',
+      always: 'Help always…',
+      rule: 'Edit rule…',
+      unrule: 'Remove rule',
+      remove: 'Remove friend…',
+      block: 'Block…',
+    },
     lends: 'lends',
     doesNotLend: 'does not lend',
     isOnline: 'online',
@@ -398,6 +639,7 @@ export const en = {
     file: 'File',
     unnamed: 'Its name is told to friends only',
     unnamedShort: 'a file',
+    how: 'How',
     servers: (n: number): string => (n === 1 ? 'Server' : 'Servers'),
     cost: 'Cost',
     upTo: (bytes: string) => `up to ${bytes} of your line`,
@@ -406,7 +648,11 @@ export const en = {
     from: (servers: string) => `from ${servers}`,
     left: (duration: string) => `${duration} left to answer`,
     help: 'Help',
+    helpAlways: 'Help always…',
     notNow: 'Not now',
+    block: 'Block',
+    /** After several refusals. */
+    offerBlock: 'You have declined this device several times. Block it if it is a nuisance.',
     /** Under what it costs to help a stranger. */
     befriends: (name: string) => `If you help, ${name} becomes a friend.`,
     /** Beside the heading, and read out. */
@@ -420,7 +666,7 @@ export const en = {
       `Requests for help with a download that wait for your answer are shown here, each for a minute. ${rule}`,
     offTitle: 'Lending is off',
     offText: (rule: string) =>
-      `While it is off nobody can ask you for help. Switched on, others may ask you to fetch a part of a file over your line. ${rule}`,
+      `While it is off nobody can ask you for help. Switched on, others may ask you to bring a part of a file over your line. ${rule}`,
   },
 
   helping: {
@@ -434,19 +680,21 @@ export const en = {
     nothingStored: 'The bytes only pass through: nothing of this is stored on your disk.',
     emptyTitle: 'You help nobody right now',
     emptyText:
-      'When you accept a request, this computer fetches a part of the file from the server and hands it on at once. Nothing is stored on your disk, and you can stop at any moment.',
+      'When you accept a request, this computer brings a part of the file from the server and hands it on at once. Nothing is stored on your disk, and you can stop at any moment.',
   },
 
   ask: {
     title: 'Ask for help',
     text: (name: string) =>
-      `They fetch a part of ${name} over their own line. Whoever accepts learns the link.`,
+      `They bring a part of ${name} over their own line. Whoever only carries your encrypted connection learns the servers, whoever fetches learns the link.`,
     friend: 'Friend',
     stranger: 'Seen on this network',
     doesNotLend: 'does not lend',
     before: (state: string) => `last time: ${state}`,
     strangers: (names: string) =>
       `${names}: no friend yet. To ask means that they may learn this link, and once they help they are a friend.`,
+    strangersCarry: (names: string) =>
+      `${names}: no friend yet. They learn the servers and nothing else; once they help they are a friend.`,
     and: (names: string[]) => names.join(', '),
     nobody: 'Nobody is there to be asked right now.',
     submit: (n: number) => `Ask ${n}`,

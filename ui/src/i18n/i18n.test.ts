@@ -39,7 +39,7 @@ test('the English hints are those of the core', () => {
 /** All texts by their path; those with parts to fill in are filled in. */
 function leaves(value: unknown, path = ''): [string, unknown][] {
   if (typeof value === 'function') {
-    const parts: unknown[] = path === '.ask.and' ? [['Mo', 'Ana']] : Array(value.length).fill(2);
+    const parts: unknown[] = path.endsWith('.and') ? [['Mo', 'Ana']] : Array(value.length).fill(2);
     return [[path, value(...parts)]];
   }
   return typeof value === 'object' && value !== null
@@ -54,6 +54,8 @@ test('no text is missing or left in English', () => {
     '.add.sha256',
     '.details.digest',
     '.add.linksPlaceholder',
+    '.add.headersPlaceholder',
+    '.terms.gb',
     '.details.cell',
   ]);
   expect([...chinese.keys()].sort()).toEqual(
@@ -99,6 +101,16 @@ test('what is said of others is said in Chinese characters', () => {
     'ask',
     'quit',
     'helpStates',
+    'helpReasons',
+    'modes',
+    'modeHelp',
+    'modeAsks',
+    'learns',
+    'pairingStates',
+    'pairing',
+    'rules',
+    'block',
+    'removeFriend',
     'limits',
   ];
   const own = leaves(zhCN).filter(([path]) => parts.includes(path.split('.')[1] ?? ''));

@@ -1,6 +1,7 @@
 /** The language of the page: chosen by the system, switchable, remembered. */
 import { Formats } from '../format';
-import type { FailureView } from '../types';
+import { timeText } from '../state/terms';
+import type { FailureView, RuleTerms } from '../types';
 import { type Catalogue, en, type FailureText } from './en';
 import { zhCN } from './zh-CN';
 
@@ -48,6 +49,17 @@ export function failureText(
   if (!known) return { title: failure.message, hint: failure.hint };
   // The particulars (host, status, path) come in English only.
   return texts.locale === 'en' ? { title: failure.message, hint: known.hint } : known;
+}
+
+/** Terms of lending in short: `up to 5 GB a day, at most 2 MB/s, from 22:00 to 08:00`. `none`: what no bound at all means. */
+export function termsText({ dailyBytes, bytesPerS, hours }: RuleTerms, none: string): string {
+  const { terms } = t();
+  const parts = [
+    dailyBytes > 0 ? terms.aDay(f().bytes(dailyBytes)) : null,
+    bytesPerS > 0 ? terms.atMost(f().throughput(bytesPerS)) : null,
+    hours ? terms.between(timeText(hours.fromMinute), timeText(hours.toMinute)) : null,
+  ].filter((part) => part !== null);
+  return parts.length > 0 ? terms.and(parts) : none;
 }
 
 /** A line of the log in the language of the page, as far as it is known. */

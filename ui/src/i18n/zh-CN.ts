@@ -50,13 +50,13 @@ export const zhCN: Catalogue = {
   },
   verifications: {
     verified: '已校验',
-    'from-server': '来自服务器',
+    'from-server': '来自服务器，未经改动',
     consistent: '一致',
     unchecked: '未校验',
   },
   verificationHelp: {
     verified: '整个文件与事先给出的 SHA-256 相符。',
-    'from-server': '每个字节都经加密连接来自服务器。',
+    'from-server': '每个字节都经加密连接来自服务器：要么是你自己的连接，要么由帮手转运而无法改动。',
     consistent: '服务器的所有应答都指同一个文件，但无法证明其内容。',
     unchecked: '服务器没有提供任何可用于校验文件的信息。',
   },
@@ -76,6 +76,10 @@ export const zhCN: Catalogue = {
     'bad-digest': {
       title: '这不是 SHA-256',
       hint: '请粘贴完整的 SHA-256：64 个数字或字母 a 到 f。',
+    },
+    'bad-header': {
+      title: '这不是可以发送的请求头',
+      hint: '请每行写一个请求头，例如 Cookie: name=value。',
     },
     'not-found': {
       title: '服务器上没有这个文件',
@@ -152,6 +156,15 @@ export const zhCN: Catalogue = {
       title: '该设备已被屏蔽',
       hint: '请先解除对该设备的屏蔽。',
     },
+    'peer-not-found': {
+      title: '找不到这台设备',
+      hint: '请确认那里正在运行 Manyhands，且两者之间没有东西阻挡它的端口；或者填写它的地址。',
+    },
+    'other-key': {
+      title: '那里应答的是另一台设备',
+      hint: '请不要通过此网络，直接询问好友密钥是否换过。如果换过，请移除好友后重新配对，并比对两边屏幕上的数字。',
+    },
+    'pairing-refused': { title: '配对请求过于频繁', hint: '请等十分钟后再试。' },
     internal: {
       title: 'Manyhands 内部出错',
       hint: '这是 Manyhands 的错误，请报告给我们；已下载的部分已保留。',
@@ -166,6 +179,68 @@ export const zhCN: Catalogue = {
     lost: '联系不上',
     ended: '已停止',
   },
+  helpReasons: {
+    no: '这次没有答应',
+    not_lending: '现在不出借：已关闭、不在时段内，或今天的额度已用完',
+    too_many: '正在帮助的人数已到上限',
+    host: '不为这个服务器出借',
+    completed: '文件已完整',
+    cancelled: '已不再需要',
+    no_gain: '没有带来更多：很可能你们以同一个公网地址访问服务器',
+    mismatch: '发来的内容与服务器的不同；它带来的部分已重新获取，以后不再询问它',
+    budget: '愿意给出的额度已用完',
+    stopped: '已停止帮忙',
+    lost: '已联系不上',
+    other: '没有说明原因',
+  },
+  modes: { relay: '转运', fetch: '代取' },
+  modeHelp: {
+    relay: '转运你的加密连接；既看不到也改不了其中的内容。',
+    fetch: '替你下载一部分并转交给你。',
+  },
+  learns: { relay: '只会得知服务器', fetch: '会得知链接' },
+  modeAsks: {
+    relay: '你的电脑转运一条加密连接：你既看不到也改不了其中的内容。',
+    fetch: '你的电脑以你的名义下载，并转交给对方。',
+  },
+  pairingStates: {
+    connecting: {
+      title: (name) => `与 ${name} 配对`,
+      text: (name) => `正在等待 ${name} 应答。`,
+    },
+    compare: {
+      title: (name) => `与 ${name} 配对`,
+      text: (name) =>
+        `两边屏幕上的数字必须相同。请看对方的屏幕，或打电话核对：只有 ${name} 能告诉你。`,
+    },
+    waiting_for_other: {
+      title: (name) => `等待 ${name}`,
+      text: (name) => `你已确认数字相同。还需要 ${name} 确认。`,
+    },
+    paired: {
+      title: (name) => `你和 ${name} 已配对`,
+      text: (name) =>
+        `从现在起，无论名称或地址如何变化，都以那台设备的密钥认出 ${name}，没有人能冒充。`,
+    },
+    refused: {
+      title: () => '未配对',
+      text: () =>
+        '你们中有一方表示数字不同，或不想配对。什么都没有改变。如果数字确实不同，可能有人夹在你们中间：请换一个网络再试。',
+    },
+    expired: {
+      title: () => '未配对：时间已到',
+      text: () => '一分钟内没有等到双方的回答。什么都没有改变；请在双方都看着屏幕时再试。',
+    },
+    cheated: {
+      title: () => '配对已中止',
+      text: (name) =>
+        `以 ${name} 之名应答的设备违反了配对规则：可能有人夹在你们中间。什么都没有改变。请不要在此网络上再试。`,
+    },
+    failed: {
+      title: () => '配对没有开始',
+      text: (name) => `无法联系到 ${name}，或者最近几分钟内询问过于频繁。什么都没有改变。`,
+    },
+  },
   accepts: { ask: '每次问我', friends: '好友直接帮', all: '所有人直接帮' },
   acceptHelp: {
     ask: '每个求助都由你决定。',
@@ -175,9 +250,10 @@ export const zhCN: Catalogue = {
   asks: { none: '不请', friends: '好友', everyone: '所有人' },
   askHelp: {
     none: '以后仍可在下载的详情里请人帮忙。',
-    friends: '会询问愿意出借带宽的好友。含有“?”的链接不会自动告诉任何人。',
+    friends:
+      '会询问愿意出借带宽的好友。https 时他们只转运你的加密连接。http 或 ftp 链接他们会得知；含有“?”的链接不会自动告诉任何人。',
     everyone:
-      '也会询问此网络上的陌生人，但仅限 http 和 ftp 链接；https 链接只告诉好友。含有“?”的链接不会自动告诉任何人。',
+      '也会询问此网络上的陌生人。https 时他们只转运你的加密连接；http 或 ftp 链接仅在给出 SHA-256 时才会让他们得知。带有登录信息时只请好友转运。',
   },
 
   list: {
@@ -225,6 +301,12 @@ export const zhCN: Catalogue = {
     connections: '到服务器的连接数',
     connectionsHelp: '上限；更多连接无益时会少开',
     submit: (n) => (n <= 1 ? '下载' : `下载 ${n} 个文件`),
+    headers: '请求头',
+    headersPlaceholder: 'Cookie: session=…',
+    headersHelp: '每行一个“名称: 值”，例如登录的 Cookie。仅发给链接所在的服务器：帮手永远看不到。',
+    badHeader: (line, text) => `请求头第 ${line} 行不是“名称: 值”：${text}`,
+    severalHosts: '请求头只用于一个服务器，而这些链接通向多个。请分开添加。',
+    login: '链接中带有登录信息。它只留在这台电脑上：没有帮手会得知。',
     cancel: '取消',
     badLine: (line, text) =>
       `第 ${line} 行不是可下载的链接：${text}。链接应以 http://、https:// 或 ftp:// 开头。`,
@@ -274,6 +356,8 @@ export const zhCN: Catalogue = {
     check: '校验',
     time: '用时',
     digest: 'SHA-256',
+    login: '带登录信息添加…',
+    loginHelp: '如果网页需要登录，请从浏览器复制它的 Cookie，带上它重新添加链接。',
   },
 
   limits: {
@@ -294,6 +378,106 @@ export const zhCN: Catalogue = {
     choices: { ask: '没有人', friends: '好友', all: '所有人' },
     private: '也从私有地址获取',
     privateHelp: '即你所在网络内部的服务器。如果不信任整个网络，请不要开启。',
+    today: (lent, daily) => `今天 ${lent} / ${daily}`,
+    todayAll: (lent) => `今天 ${lent}`,
+    never: '从不为这些服务器出借',
+    neverHelp:
+      '每行一个，其下的子域也包括在内。最初是仅凭你的地址就能进入的平台，例如各出版社的平台。',
+    neverSave: '保存列表',
+    neverRevert: '还原',
+    neverWrong: '列表没有保存。',
+    neverSaved: '已保存',
+    firstTitle: '把你的线路借给其他人？',
+    firstText:
+      '此网络上的其他人便可以请你帮忙下载。每个求助都由你决定，你的磁盘上不会存储任何内容，关闭开关会立即结束一切。出借不会超过：',
+    firstLater: '随时可以在设置中更改。',
+    firstCancel: '不开启',
+  },
+
+  terms: {
+    daily: '每日额度',
+    rate: '速率上限',
+    hours: '时段',
+    limited: '仅在',
+    from: '从',
+    to: '到',
+    gb: 'GB',
+    mbs: 'MB/秒',
+    noBound: '不限',
+    asForAll: '与总额相同',
+    wrong: {
+      daily: '额度是以 GB 为单位的数字，例如 10 或 0.5；留空表示不限。',
+      rate: '上限是以 MB/秒 为单位的数字，例如 12.5；留空表示不限。',
+      from: '时间应形如 22:00。',
+      to: '时间应形如 22:00。',
+    },
+    aDay: (bytes) => `每天最多 ${bytes}`,
+    atMost: (throughput) => `不超过 ${throughput}`,
+    between: (from, to) => `${from} 至 ${to}`,
+    none: '与总额相同',
+    unbounded: '没有限制',
+    and: (parts) => parts.join('，'),
+  },
+
+  rules: {
+    people: '成员',
+    tab: '规则',
+    forAll: '对所有人合计',
+    change: '更改…',
+    always: '总是帮助',
+    alwaysNone: '没有。在求助中或好友的菜单里选择“总是帮助”即可建立规则。',
+    alwaysOff: '出借已关闭：开启之前不帮助任何人。',
+    blocked: '已屏蔽的设备',
+    blockedNone: '没有。被屏蔽的设备不能向你求助，你也不会询问它。',
+    unnamed: '没有名称',
+    today: (lent) => `今天 ${lent}`,
+    edit: '编辑…',
+    remove: '删除',
+    unblock: '取消屏蔽',
+    editOf: (name) => `编辑 ${name} 的规则`,
+    removeOf: (name) => `删除 ${name} 的规则`,
+    unblockOf: (name) => `取消屏蔽 ${name}`,
+    newTitle: (name) => `总是帮助 ${name}？`,
+    editTitle: (name) => `总是帮助 ${name}`,
+    text: (name) => `从现在起不再询问你，每天按以下条件帮助 ${name}：`,
+    within: (terms) => `不会超过你借给所有人的合计：${terms}。`,
+    thisToo: '正在等待的求助会一并接受。',
+    submitNew: '总是帮助',
+    submitEdit: '保存',
+    cancel: '取消',
+  },
+
+  pairing: {
+    title: '与设备配对',
+    text: '配对可以确认一台设备属于你认识的人：你们比对两边屏幕上的六位数字。在另一台设备上也可以发起，或在那里等待。',
+    who: '地址或设备标识',
+    whoHelp: '例如 10.42.3.17 或 10.42.3.17:26269',
+    submit: '配对',
+    cancel: '取消',
+    same: '相同',
+    notSame: '不相同',
+    code: (digits) => `数字是 ${digits}`,
+    begins: (name) => `${name} 想与本机配对。`,
+    close: '关闭',
+    again: '重试',
+    stop: '取消',
+    wrong: '配对没有开始。',
+    over: '这次配对已经结束。',
+  },
+
+  block: {
+    title: (name) => `屏蔽 ${name}？`,
+    text: (name) =>
+      `${name} 不能再向你求助，你也不会询问它；你们之间正在进行的会立即结束，好友关系和规则也随之结束。可以在“好友”的“规则”中取消屏蔽。`,
+    confirm: '屏蔽',
+    cancel: '取消',
+  },
+  removeFriend: {
+    title: (name) => `从好友中移除 ${name}？`,
+    text: (name) =>
+      `${name} 重新成为陌生人：它必须像其他人一样先询问，规则和配对都会消失。正在帮它的会结束。`,
+    confirm: '移除好友',
+    cancel: '保留',
   },
 
   friends: {
@@ -305,6 +489,20 @@ export const zhCN: Catalogue = {
     copied: '已复制',
     friend: '好友',
     stranger: '在此网络上见到',
+    ruled: '总是帮助',
+    paired: '已配对：你们比对过两边屏幕上的数字',
+    otherKey: (name) =>
+      `在 ${name} 原来的位置应答的是另一台设备。不会向它发送任何内容。请询问 ${name}：如果那台设备是重新安装的，请移除好友后重新配对；否则可能有人在冒充它。`,
+    more: (name) => `${name} 的更多操作`,
+    pairWith: '按地址配对…',
+    menu: {
+      pair: '配对…',
+      always: '总是帮助…',
+      rule: '编辑规则…',
+      unrule: '删除规则',
+      remove: '移除好友…',
+      block: '屏蔽…',
+    },
     lends: '出借带宽',
     doesNotLend: '不出借带宽',
     isOnline: '在线',
@@ -328,6 +526,7 @@ export const zhCN: Catalogue = {
     file: '文件',
     unnamed: '文件名只告诉好友',
     unnamedShort: '一个文件',
+    how: '方式',
     servers: () => '服务器',
     cost: '代价',
     upTo: (bytes) => `最多占用你的线路 ${bytes}`,
@@ -335,7 +534,10 @@ export const zhCN: Catalogue = {
     from: (servers) => `来自 ${servers}`,
     left: (duration) => `还有 ${duration}可以回答`,
     help: '帮忙',
+    helpAlways: '总是帮助…',
     notNow: '暂时不',
+    block: '屏蔽',
+    offerBlock: '你已多次谢绝这台设备。如果觉得打扰，可以屏蔽它。',
     befriends: (name) => `如果帮忙，${name} 就会成为好友。`,
     waiting: (n) => `${n} 个等待你回答`,
     more: (n) => `还有 ${n} 个`,
@@ -364,13 +566,16 @@ export const zhCN: Catalogue = {
 
   ask: {
     title: '请人帮忙',
-    text: (name) => `他们经由自己的线路获取 ${name} 的一部分。接受的人会得知链接。`,
+    text: (name) =>
+      `他们经由自己的线路带来 ${name} 的一部分。只转运加密连接的人得知服务器，代取的人得知链接。`,
     friend: '好友',
     stranger: '在此网络上见到',
     doesNotLend: '不出借带宽',
     before: (state) => `上次：${state}`,
     strangers: (names) =>
       `${names}：还不是好友。询问即表示他们可以得知这个链接；帮过忙之后就是好友了。`,
+    strangersCarry: (names) =>
+      `${names}：还不是好友。他们只会得知服务器，别无其他；帮过忙之后就是好友了。`,
     and: (names) => names.join('、'),
     nobody: '此刻没有人可以询问。',
     submit: (n) => `询问 ${n} 人`,

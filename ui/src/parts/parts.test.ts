@@ -90,6 +90,7 @@ test('a row that is helped says what each brings, in the unit of the whole', asy
   const row = await rowIn('downloading');
   const source = (name: string, bytesPerS: number) => ({
     kind: name === 'Mo' ? ('helper' as const) : ('origin' as const),
+    mode: name === 'Mo' ? ('relay' as const) : null,
     peer: name === 'Mo' ? 'mo' : '',
     name,
     bytes: 1,

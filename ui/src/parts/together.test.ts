@@ -6,6 +6,7 @@ import { speech } from '../i18n/index.svelte';
 import type { Candidate } from '../types';
 import Answers from './Answers.svelte';
 import AskDialog from './AskDialog.svelte';
+import PairingDialog from './PairingDialog.svelte';
 import QuitDialog from './QuitDialog.svelte';
 import RequestCard from './RequestCard.svelte';
 
@@ -24,26 +25,26 @@ function pass(ms: number): void {
 }
 
 test('an answer counts once its buttons have stood still, and once only', async () => {
-  const ondecide = vi.fn();
-  const { rerender } = render(Answers, { place: 1, ondecide });
+  const onanswer = vi.fn();
+  const { rerender } = render(Answers, { place: 1, onanswer });
   const help = screen.getByTestId('request-accept');
   pass(590);
   await fireEvent.click(help);
-  expect(ondecide).not.toHaveBeenCalled();
+  expect(onanswer).not.toHaveBeenCalled();
   pass(20);
-  await rerender({ place: 0, ondecide });
+  await rerender({ place: 0, onanswer });
   await fireEvent.click(help);
   await fireEvent.click(screen.getByTestId('request-decline'));
-  expect(ondecide).not.toHaveBeenCalled();
+  expect(onanswer).not.toHaveBeenCalled();
   pass(610);
   expect(help.getAttribute('aria-disabled')).toBe('false');
   await fireEvent.click(help);
   await fireEvent.click(help);
-  expect(ondecide.mock.calls).toEqual([[true]]);
+  expect(onanswer.mock.calls).toEqual([['help']]);
   // There may have been no room: then it can be said again.
   pass(610);
   await fireEvent.click(help);
-  expect(ondecide).toHaveBeenCalledTimes(2);
+  expect(onanswer).toHaveBeenCalledTimes(2);
 });
 
 test.each([true, false])('what help makes of the requester is said of strangers: %s', (friend) => {
@@ -52,14 +53,33 @@ test.each([true, false])('what help makes of the requester is said of strangers:
     peer: 'kim',
     name: 'Kim',
     friend,
+    mode: 'fetch' as const,
     origins: ['https://example.org'],
     fileName: null,
     sizeBytes: null,
     budgetBytes: 1,
     expiresInS: 60,
   };
-  render(RequestCard, { request, place: 0, ondecide: vi.fn() });
+  render(RequestCard, { request, place: 0, onanswer: vi.fn() });
   expect(screen.queryByText(en.requests.befriends('Kim')) === null).toBe(friend);
+});
+
+test('who was declined often can be seen to be a nuisance', () => {
+  const request = {
+    id: 'a',
+    peer: 'kim',
+    name: 'Kim',
+    friend: false,
+    mode: 'relay' as const,
+    origins: ['https://example.org'],
+    fileName: null,
+    sizeBytes: null,
+    budgetBytes: 1,
+    expiresInS: 60,
+    offerBlock: true,
+  };
+  render(RequestCard, { request, place: 0, onanswer: vi.fn() });
+  expect(screen.getByTestId('offer-block').textContent).toBe(en.requests.offerBlock);
 });
 
 test('a stranger is asked by the own tick alone, and then what follows is said', async () => {
@@ -69,6 +89,7 @@ test('a stranger is asked by the own tick alone, and then what follows is said',
     friend,
     lending: true,
     proposed: true,
+    mode: 'fetch',
     state: null,
   });
   const onask = vi.fn();
@@ -92,4 +113,30 @@ test('a dialog gives the focus back', () => {
   unmount();
   expect(document.activeElement).toBe(field);
   field.remove();
+});
+
+test('what only goes on does not keep the buttons of a pairing deaf; what is typed meanwhile does', async () => {
+  const onanswer = vi.fn();
+  const row = (expiresInS: number) => ({
+    id: 'a',
+    peer: 'kim',
+    name: 'Kim',
+    incoming: true,
+    code: '012345',
+    state: 'compare' as const,
+    expiresInS,
+  });
+  const rest = { onanswer, onagain: vi.fn(), onclose: vi.fn() };
+  const { rerender } = render(PairingDialog, { pairing: row(60), ...rest });
+  const notSame = screen.getByTestId('pairing-not-same');
+  pass(500);
+  await fireEvent.keyDown(notSame, { key: 'x' });
+  pass(300);
+  await fireEvent.click(notSame);
+  expect(onanswer).not.toHaveBeenCalled();
+  pass(300);
+  await rerender({ pairing: row(59), ...rest });
+  pass(310);
+  await fireEvent.click(notSame);
+  expect(onanswer.mock.calls).toEqual([[false]]);
 });

@@ -5,7 +5,13 @@ const storage = (text: string | null) => ({ getItem: () => text });
 
 test('choices are read as they were kept', () => {
   let kept = '';
-  const choices = { theme: 'dark', language: 'zh-CN', detailsPx: 240, ask: 'friends' } as const;
+  const choices = {
+    theme: 'dark',
+    language: 'zh-CN',
+    detailsPx: 240,
+    ask: 'friends',
+    hasLent: true,
+  } as const;
   keepChoices({ setItem: (_, text) => (kept = text) }, choices);
   expect(readChoices(storage(kept))).toEqual(choices);
 });

@@ -18,10 +18,18 @@ export interface Choices {
   language: LanguageChoice;
   detailsPx: number;
   ask: AskChoice;
+  /** Whether lending was ever on here: before that its terms are shown first. */
+  hasLent: boolean;
 }
 
 const KEY = 'manyhands.choices';
-const DEFAULTS: Choices = { theme: 'system', language: 'system', detailsPx: 344, ask: 'none' };
+const DEFAULTS: Choices = {
+  theme: 'system',
+  language: 'system',
+  detailsPx: 344,
+  ask: 'none',
+  hasLent: false,
+};
 
 /** What was chosen before; what cannot be read is as if it had never been chosen. */
 export function readChoices(storage: Pick<Storage, 'getItem'>): Choices {
@@ -32,6 +40,7 @@ export function readChoices(storage: Pick<Storage, 'getItem'>): Choices {
       theme: THEMES.find((theme) => theme === given.theme) ?? DEFAULTS.theme,
       language: given.language === 'en' || given.language === 'zh-CN' ? given.language : 'system',
       ask: ASKS.find((ask) => ask === given.ask) ?? DEFAULTS.ask,
+      hasLent: given.hasLent === true,
       detailsPx: Number.isFinite(given.detailsPx) ? Number(given.detailsPx) : DEFAULTS.detailsPx,
     };
   } catch {

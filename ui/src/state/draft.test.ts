@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { downloadsOf, emptyDraft, problemOf, rest, withLinks } from './draft';
+import { downloadsOf, emptyDraft, hasLogin, problemOf, rest, withLinks } from './draft';
 import { MAX_LINKS } from './links';
 
 const draft = (links: string, more = {}) => ({ ...emptyDraft('/tmp'), links, ...more });
@@ -56,4 +56,33 @@ test('whom to ask goes with every link', () => {
     { who: 'friends', waitS: 60 },
   ]);
   expect(downloadsOf(draft('https://a.org/1'), 'none')[0]).not.toHaveProperty('ask');
+});
+
+test('headers go with the link that they are for', () => {
+  const draft = {
+    ...emptyDraft('/home/lin'),
+    links: 'https://example.org/a',
+    headers: 'Cookie: session=1; b=2\n\n X-Token : no',
+  };
+  expect(problemOf(draft)).toMatchObject({ field: 'headers', kind: 'bad-header', line: 3 });
+  const good = { ...draft, headers: 'Cookie: session=1; b=2\n\nX-Token: yes ' };
+  expect(problemOf(good)).toBeNull();
+  expect(downloadsOf(good, 'none')[0]?.headers).toEqual(['Cookie: session=1; b=2', 'X-Token: yes']);
+  expect(downloadsOf({ ...draft, headers: '' }, 'none')[0]).not.toHaveProperty('headers');
+});
+
+test('a cookie goes to one server', () => {
+  const draft = { ...emptyDraft('/home/lin'), headers: 'Cookie: session=1' };
+  const links = (...hosts: string[]) => hosts.map((host) => `https://${host}/f`).join('\n');
+  expect(problemOf({ ...draft, links: links('a.org', 'b.org') })).toEqual({
+    field: 'headers',
+    kind: 'several-hosts',
+  });
+  expect(problemOf({ ...draft, links: `${links('a.org')}2\n${links('a.org')}` })).toBeNull();
+});
+
+test('a login in a link is seen', () => {
+  expect(hasLogin('https://lin:secret@example.org/f')).toBe(true);
+  expect(hasLogin('https://example.org/f@1')).toBe(false);
+  expect(hasLogin('no link')).toBe(false);
 });

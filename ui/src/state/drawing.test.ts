@@ -8,6 +8,7 @@ import { shares } from './shares';
 
 const source = (bytes: number) => ({
   kind: 'origin' as const,
+  mode: null,
   peer: '',
   name: 'x',
   bytes,

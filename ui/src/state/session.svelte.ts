@@ -4,9 +4,21 @@
  */
 import { asFailure, type Backend } from '../backend';
 import { failureText, t } from '../i18n/index.svelte';
-import type { Action, DownloadRow, LendingChange, News, Query, RequestRow } from '../types';
+import type {
+  Action,
+  Decision,
+  DownloadRow,
+  FailureView,
+  LendingChange,
+  News,
+  PairingRow,
+  Query,
+  RequestRow,
+  RuleTerms,
+} from '../types';
 import { type Choices, keepChoices, readChoices } from './choices';
 import { downloadsOf, emptyDraft, type Outcome, rest, withLinks } from './draft';
+import { isRunning, pairingOf } from './pairing';
 import { apply, emptyPage, type PageEvent, type Place, queryOf, rowAt, selectedRow } from './page';
 import { Poll } from './poll';
 import { anybodyThere, inOrderOfArrival, promptOf } from './together';
@@ -16,9 +28,21 @@ const NOBODY = { all: 0, active: 0, queued: 0, done: 0 };
 export type OpenDialog =
   | { kind: 'add' }
   | { kind: 'settings' }
+  /** Lending is to be switched on for the first time; then back to what was open. */
+  | { kind: 'lend'; back: OpenDialog | null }
+  /** Somebody is to be helped always; `request`: the one that waits, and is accepted with it. */
+  | { kind: 'rule'; who: Somebody; request: string | null }
+  | { kind: 'block'; who: Somebody; request: string | null }
+  | { kind: 'remove-friend'; who: Somebody }
+  | { kind: 'pair' }
   | { kind: 'remove'; row: DownloadRow }
   | { kind: 'ask'; id: number }
   | { kind: 'quit' };
+
+export interface Somebody {
+  peer: string;
+  name: string;
+}
 
 export interface Told {
   title: string;
@@ -37,6 +61,8 @@ export class Session {
   prompt = $state.raw<RequestRow | null>(null);
   /** In the order in which they came, so that none moves another down. */
   requests = $state.raw<readonly RequestRow[]>([]);
+  /** The pairing that the dialog is about. */
+  pairing = $state.raw<PairingRow | null>(null);
   /** Why others cannot be met. */
   networkFailure = $state.raw<string | null>(null);
   /** A row that is to be brought into sight, perhaps only once it has arrived. */
@@ -59,6 +85,8 @@ export class Session {
   readonly #backend: Backend;
   readonly #poll: Poll<Query, Awaited<ReturnType<Backend['view']>>>;
   #downloadDir = '';
+  /** Those that were put away. Of the pairings that the engine still shows, so that it stays short. */
+  #closedPairings: readonly string[] = [];
 
   constructor(backend: Backend) {
     this.#backend = backend;
@@ -113,7 +141,24 @@ export class Session {
     this.prompt = promptOf(requests, this.page.place, this.prompt?.id ?? null);
     // Whoever is about to be asked was chosen for one download: with another one there is nothing left to ask.
     if (this.dialog?.kind === 'ask' && this.details?.id !== this.dialog.id) this.dialog = null;
+    this.#seeToOthers();
     if (JSON.stringify(queryOf(this.page)) !== before) this.#poll.changed();
+  }
+
+  #seeToOthers(): void {
+    const { together, dialog } = this;
+    if (!together) return;
+    const { pairings } = together;
+    this.#closedPairings = this.#closedPairings.filter((id) =>
+      pairings.some((row) => row.id === id),
+    );
+    this.pairing = pairingOf(pairings, this.pairing, this.#closedPairings);
+    if (together.lending.on && !this.choices.hasLent) this.choose({ hasLent: true });
+    // What was to be answered has gone: nothing is left to consent to.
+    if (dialog?.kind !== 'rule' || dialog.request === null) return;
+    if (together.requests.some(({ id }) => id === dialog.request)) return;
+    this.dialog = null;
+    this.say(t().requests.over);
   }
 
   go(place: Place): void {
@@ -150,6 +195,18 @@ export class Session {
     this.#poll.changed();
   }
 
+  /** @returns the failure, where it is shown beside what was typed */
+  async #try(doing: Promise<unknown>): Promise<FailureView | null> {
+    try {
+      await doing;
+      return null;
+    } catch (error) {
+      return asFailure(error);
+    } finally {
+      this.#poll.changed();
+    }
+  }
+
   act(row: DownloadRow, action: Action): void {
     if (!row.actions.includes(action)) return;
     switch (action) {
@@ -179,6 +236,12 @@ export class Session {
 
   resumeAll(): void {
     void this.#attempt(this.#backend.resumeAll());
+  }
+
+  /** A link that wants a login is added again, with its cookie. */
+  addWithLogin(link: string): void {
+    this.draft = { ...emptyDraft(this.#downloadDir), links: link, headers: 'Cookie: ' };
+    this.dialog = { kind: 'add' };
   }
 
   openAdd(links: string[] = []): void {
@@ -238,12 +301,94 @@ export class Session {
     await this.#attempt(this.#backend.ask(id, { who: peers.join(','), waitS: 0 }));
   }
 
-  async decide(id: string, accept: boolean): Promise<void> {
+  /** A button of a request was pressed. Two of them ask once more. */
+  answer(request: RequestRow, kind: Decision['kind']): void {
+    const { id, peer, name } = request;
+    switch (kind) {
+      case 'help':
+      case 'not_now':
+        return void this.decide(id, { kind });
+      case 'help_always':
+        this.dialog = { kind: 'rule', who: { peer, name }, request: id };
+        return;
+      case 'block':
+        this.dialog = { kind: 'block', who: { peer, name }, request: id };
+    }
+  }
+
+  async decide(id: string, decision: Decision): Promise<void> {
     await this.#attempt(
-      this.#backend.decide(id, accept).then((waited) => {
+      this.#backend.decide(id, decision).then((waited) => {
         if (!waited) this.say(t().requests.over);
       }),
     );
+  }
+
+  /** Helps somebody always, and with the request that waits, where there is one. */
+  async helpAlways(who: Somebody, request: string | null, terms: RuleTerms): Promise<void> {
+    this.dialog = null;
+    if (request !== null) return this.decide(request, { kind: 'help_always', terms });
+    await this.#attempt(this.#backend.setRule(who.peer, terms));
+  }
+
+  removeRule(peer: string): void {
+    void this.#attempt(this.#backend.removeRule(peer));
+  }
+
+  /** A request that is over meanwhile does not keep its device from being blocked. */
+  block(who: Somebody, request: string | null): void {
+    this.dialog = null;
+    const answered =
+      request === null ? Promise.resolve(false) : this.#backend.decide(request, { kind: 'block' });
+    void this.#attempt(
+      answered.then((waited) => (waited ? undefined : this.#backend.block(who.peer))),
+    );
+  }
+
+  unblock(peer: string): void {
+    void this.#attempt(this.#backend.unblock(peer));
+  }
+
+  removeFriend(peer: string): void {
+    this.dialog = null;
+    void this.#attempt(this.#backend.removeFriend(peer));
+  }
+
+  /** @returns what is wrong with the list, which then stays as it was */
+  setNeverHosts(hosts: string[]): Promise<FailureView | null> {
+    return this.#try(this.#backend.setNeverHosts(hosts));
+  }
+
+  /** Begins to pair. @returns why that cannot be */
+  async pair(who: string): Promise<FailureView | null> {
+    const failure = await this.#try(this.#backend.pair(who));
+    if (!failure) this.dialog = null;
+    return failure;
+  }
+
+  /** The same from where nothing is left to correct. */
+  async pairAnew(who: string): Promise<void> {
+    this.closePairing();
+    const failure = await this.pair(who);
+    if (!failure) return;
+    this.say(t().pairing.wrong, `${failure.message} ${failureText(failure).hint}`);
+  }
+
+  answerPairing(id: string, same: boolean): void {
+    void this.#attempt(
+      this.#backend.answerPairing(id, same).then((was) => {
+        if (!was) this.say(t().pairing.over);
+      }),
+    );
+  }
+
+  /** Puts the dialog away. What runs still is refused: silence is no consent, and an open question is seen. */
+  closePairing(): void {
+    const { pairing } = this;
+    if (!pairing) return;
+    if (isRunning(pairing)) void this.#backend.answerPairing(pairing.id, false).catch(() => false);
+    this.#closedPairings = [...this.#closedPairings, pairing.id];
+    this.pairing = pairingOf(this.together?.pairings ?? [], null, this.#closedPairings);
   }
 
   stopHelping(id: string): void {
@@ -251,7 +396,17 @@ export class Session {
   }
 
   setLending(change: LendingChange): void {
+    if (change.on && !this.choices.hasLent) {
+      this.dialog = { kind: 'lend', back: this.dialog };
+      return;
+    }
     void this.#attempt(this.#backend.setLending(change));
+  }
+
+  /** The terms have been seen: lending is switched on with them. */
+  lendFirst(terms: Pick<RuleTerms, 'dailyBytes' | 'bytesPerS'> | null): void {
+    if (this.dialog?.kind === 'lend') this.dialog = this.dialog.back;
+    if (terms) void this.#attempt(this.#backend.setLending({ on: true, ...terms }));
   }
 
   quit(): void {

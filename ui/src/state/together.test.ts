@@ -7,6 +7,7 @@ import {
   answersOf,
   anybodyThere,
   dotOf,
+  hostsOf,
   inOrderOfArrival,
   offerOf,
   PENDING_S,
@@ -21,6 +22,7 @@ const request = (id: string) => ({
   peer: id,
   name: id,
   friend: true,
+  mode: 'relay' as const,
   origins: ['https://example.org'],
   fileName: null,
   sizeBytes: null,
@@ -33,11 +35,13 @@ const candidate = (peer: string, more: Partial<Candidate> = {}): Candidate => ({
   friend: true,
   lending: true,
   proposed: true,
+  mode: 'relay',
   state: null,
   ...more,
 });
 const source = (peer: string) => ({
   kind: peer === '' ? ('origin' as const) : ('helper' as const),
+  mode: peer === '' ? null : ('relay' as const),
   peer,
   name: peer,
   bytes: 1,
@@ -47,7 +51,7 @@ const source = (peer: string) => ({
 const row = (peers: string[], help: [string, HelpState][] = []) =>
   ({
     sources: ['', ...peers].map(source),
-    help: help.map(([peer, state]) => ({ peer, name: peer, state })),
+    help: help.map(([peer, state]) => ({ peer, name: peer, state, reason: null })),
   }) as DownloadRow;
 const details = (candidates: Candidate[], help: [string, HelpState][] = []) =>
   ({ candidates, row: row([], help) }) as DownloadDetails;
@@ -119,6 +123,15 @@ test('answers are told of those who are not seen to help', () => {
 test('a network without anybody in it, and none at all', () => {
   expect(anybodyThere(null)).toBe(false);
   expect(shortId('kq7xv3mtz2hn')).toBe('kq7xv3mt');
+});
+
+test('hosts are typed one a line, or as they come', () => {
+  expect(hostsOf(' jstor.org\n\nnature.com, acm.org ')).toEqual([
+    'jstor.org',
+    'nature.com',
+    'acm.org',
+  ]);
+  expect(hostsOf(' \n')).toEqual([]);
 });
 
 test('patience is that of the protocol', () => {

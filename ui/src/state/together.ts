@@ -74,6 +74,10 @@ export function answersOf(row: DownloadRow): HelpRow[] {
 /** Whether anybody at all can hear a question now. */
 export const anybodyThere = (together: Together | null): boolean => (together?.online ?? 0) > 0;
 
+/** Hosts that were typed one a line, or with commas between. */
+export const hostsOf = (text: string): string[] =>
+  text.split(/[\s,]+/).filter((host) => host !== '');
+
 /** A device id, as short as everywhere in the program. */
 export const shortId = (device: string): string => device.slice(0, 8);
 
