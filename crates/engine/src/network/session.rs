@@ -42,7 +42,7 @@ pub enum Way {
     /// The helper is asked for ranges.
     Fetch,
     /// The origins are asked, over connections that the helper carries. The relay lives as long as the session.
-    Relay { relay: Relay, origins: Origins },
+    Relay { relay: Relay, origins: Box<Origins> },
 }
 
 /// What this device is in a request.
@@ -90,7 +90,7 @@ impl Asking {
                     session.watch(download, facts).await;
                 }
                 Ok((_, answer, None)) => {
-                    facts.send(Input::HelpAnswered { download, peer, answer }).await
+                    facts.send(Input::HelpAnswered { download, peer, answer }).await;
                 }
                 Err(error) => {
                     tracing::info!(helper = %peer.short(), error = %with_cause(&error), "a peer could not be asked");
@@ -161,7 +161,7 @@ async fn relay(
     let made = tokio::task::spawn_blocking(move || servers.through(&proxy, &roots)).await;
     let origins =
         made.map_err(|error| lost(error.to_string()))?.map_err(|failure| lost(failure.message))?;
-    Ok(Way::Relay { relay, origins })
+    Ok(Way::Relay { relay, origins: Box::new(origins) })
 }
 
 impl Session {
