@@ -30,7 +30,7 @@ fn keys(event: &Value) -> Vec<&str> {
 fn brought(event: &Value) -> u64 {
     let sources = event["sources"].as_array().unwrap();
     let of_one = |source: &Value| {
-        assert_eq!(keys(source), ["bytes", "kind", "name", "peer"]);
+        assert_eq!(keys(source), ["bytes", "kind", "mode", "name", "peer"]);
         assert_eq!((&source["kind"], &source["name"]), (&"origin".into(), &"127.0.0.1".into()));
         assert!(source["peer"].is_null());
         source["bytes"].as_u64().unwrap()
