@@ -270,7 +270,7 @@ class Program:
         for folder in filter(str.isdigit, os.listdir("/proc")):
             with contextlib.suppress(OSError), open(f"/proc/{folder}/cmdline", "rb") as cmdline:
                 argv = cmdline.read().split(b"\0")
-                if profile in argv and argv[0].endswith(b"manyhands-cli"):
+                if profile in argv and argv[0] == self.lab.binary.encode():
                     yield f"/proc/{folder}"
 
     def cpu_seconds(self):
