@@ -111,8 +111,9 @@ class Lab:
         return self.start(host, "get", "--dir", self.downloads(host), "--json", *urls_and_more)
 
     def lend(self, host, *more, accept="all"):
-        """Start a helper, and wait until it is one; `peer` of what is returned is its id."""
+        """Start a helper without bounds, and wait until it is one; `peer` of it is its id."""
         helper = self.start(host, "--name", host, "lend", "--accept", accept, "--json",
+                            "--limit=0", "--budget=0",
                             *more or ["--allow-private-origins"])
         helper.peer = helper.wait_for("lending", LOOK_TIMEOUT_S)["peer"]
         return helper
