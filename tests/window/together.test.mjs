@@ -100,7 +100,7 @@ async function picture(app, name) {
 async function linBegins(name, file = '48M.bin') {
   const digest = lab.offer(file, name);
   await lin.click('[data-testid=filter-all]');
-  await lin.add(`http://origin.lab/f/${name}`, { dir: lab.folder('h1', 'Downloads') });
+  await lin.add(`https://origin.lab/f/${name}`, { dir: lab.folder('h1', 'Downloads') });
   await lin.rowIs(name, 'downloading');
   return digest;
 }
