@@ -283,9 +283,9 @@ async fn no_spelling_of_an_address_inside_is_carried_to() {
 
 /// The rule as it stands, with the machine itself let through for as long as the name leads "outside".
 #[derive(Debug)]
-struct Rebound {
-    outside: AtomicBool,
-    rule: LiveGuard,
+pub(super) struct Rebound {
+    pub outside: AtomicBool,
+    pub rule: LiveGuard,
 }
 
 impl AddressGuard for Rebound {
@@ -294,6 +294,10 @@ impl AddressGuard for Rebound {
             return Ok(());
         }
         self.rule.allow(address)
+    }
+
+    fn edition(&self) -> u64 {
+        self.rule.edition()
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::StreamExt;
 use manyhands_core::{ByteRange, HelpId, Identity};
 use manyhands_peer::wire::OriginName;
-use manyhands_peer::{DeviceIdentity, FetchOrder};
+use manyhands_peer::{ContentSource, DeviceIdentity, FetchFailure, FetchOrder};
 use url::Url;
 
+use super::carried::Rebound;
 use super::*;
 use crate::network::guard::LiveGuard;
 use crate::network::lending::sources;
@@ -75,26 +77,55 @@ async fn a_helper_stores_nothing_of_what_it_fetches() {
     }
 }
 
+fn order(url: &str) -> FetchOrder {
+    let url = Url::parse(url).unwrap();
+    FetchOrder {
+        session: HelpId(1),
+        requester: DeviceIdentity::generate().unwrap().id(),
+        consented: vec![OriginName::of(&url).unwrap()],
+        url,
+        known: Identity::default(),
+        range: ByteRange::from_len(5, 10),
+    }
+}
+
+/// Reads the bytes of an order to their end, so that the connection is kept; how many came.
+async fn fetched(
+    content: &Arc<dyn ContentSource>,
+    order: FetchOrder,
+) -> Result<usize, FetchFailure> {
+    let (mut body, mut came) = (content.fetch(order).await?.body, 0);
+    while let Some(bytes) = body.next().await {
+        came += bytes?.len();
+    }
+    Ok(came)
+}
+
+#[tokio::test]
+async fn a_kept_connection_is_not_used_when_its_address_is_no_longer_allowed() {
+    let server = FaultServer::start(fast());
+    let guard = Arc::new(Rebound { outside: AtomicBool::new(true), rule: LiveGuard::new(true) });
+    let content = sources(guard.clone()).unwrap().content;
+    let url = format!("http://localhost:{}/file.bin", server.addr().port());
+    for _ in 0..2 {
+        assert_eq!(fetched(&content, order(&url)).await, Ok(10));
+    }
+    assert_eq!(server.connections(), 1, "it was kept");
+    guard.outside.store(false, Ordering::Relaxed);
+    guard.rule.set_allow_private(false);
+    assert_eq!(fetched(&content, order(&url)).await, Err(FetchFailure::AddressRefused));
+    assert_eq!(server.requests().len(), 2);
+}
+
 #[tokio::test]
 async fn a_helpers_request_to_the_origin_says_nothing_of_the_requester() {
     let server = FaultServer::start(fast());
     let mut guard = LiveGuard::new(false);
     guard.loopback = true;
     let content = sources(Arc::new(guard)).unwrap().content;
-    let url = Url::parse(&server.url("/file.bin")).unwrap();
-    let requester = DeviceIdentity::generate().unwrap().id();
-    let order = FetchOrder {
-        session: HelpId(1),
-        requester,
-        consented: vec![OriginName::of(&url).unwrap()],
-        url,
-        known: Identity::default(),
-        range: ByteRange::from_len(5, 10),
-    };
-    let mut body = content.fetch(order).await.map_err(|failure| format!("{failure}")).unwrap().body;
-    while let Some(bytes) = body.next().await {
-        bytes.map_err(|failure| format!("{failure}")).unwrap();
-    }
+    let order = order(&server.url("/file.bin"));
+    let requester = order.requester;
+    assert_eq!(fetched(&content, order).await, Ok(10));
     let requests = server.requests();
     let [request] = &requests[..] else { panic!("{requests:?}") };
     let mut names: Vec<_> =
