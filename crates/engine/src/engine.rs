@@ -193,13 +193,18 @@ impl Engine {
             name: network.name.as_str().to_owned(),
             listens: network.server.local_addrs().to_vec(),
         });
+        #[allow(unused_mut, reason = "tests change it")]
+        let mut options = Options::default();
+        #[cfg(test)]
+        if let Some(network) = &config.network {
+            options.extra_root_certificates_pem.clone_from(&network.trusted_pem);
+        }
         let (facts, received_facts) = Facts::channel();
         let (commands, received_commands) = mpsc::channel(MAX_WAITING_COMMANDS);
         let (changes, seen_changes) = watch::channel(0);
         let shell = Shell {
             core,
-            origins: Origins::new(&Options::default())
-                .map_err(|failure| OpenError::Start(failure.message))?,
+            origins: Origins::new(&options).map_err(|failure| OpenError::Start(failure.message))?,
             writer: Writer::start(facts.clone()).map_err(start)?,
             saver: Saver::start(store, data_dir.clone(), facts.clone()).map_err(start)?,
             facts,

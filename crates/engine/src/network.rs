@@ -58,6 +58,9 @@ pub struct NetworkConfig {
     /// Help with what the test's own server has, too, which is on this machine.
     #[cfg(test)]
     pub loopback_origins: bool,
+    /// Authorities that the test's own servers have their certificates from.
+    #[cfg(test)]
+    pub trusted_pem: Vec<Vec<u8>>,
 }
 
 /// A peer that has proved its key and greeted.

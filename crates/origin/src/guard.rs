@@ -17,6 +17,12 @@ pub trait AddressGuard: Debug + Send + Sync {
     /// # Errors
     /// [`Refused`] when no connection to `address` may be made.
     fn allow(&self, address: IpAddr) -> Result<(), Refused>;
+
+    /// Another number when addresses may be refused that were let through before: connections that were kept since then are
+    /// not to be used again. Never, when not said otherwise.
+    fn edition(&self) -> u64 {
+        0
+    }
 }
 
 /// An address that may not be connected to.

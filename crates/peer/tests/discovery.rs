@@ -96,6 +96,36 @@ async fn a_hidden_device_finds_others_and_is_not_found() {
 }
 
 #[tokio::test]
+async fn who_does_not_listen_to_what_was_found_still_answers_and_says_goodbye() {
+    let ids: Vec<_> = (0..3).map(|_| Requester::new().identity.id()).collect();
+    let (hints, stalled) = mpsc::channel(1);
+    let interfaces = InterfaceRule::Only(vec!["lo".into()]);
+    let options =
+        DiscoveryOptions { id: ids[0], announce: Some(40_006), interfaces, friends: nobody() };
+    let deaf = Discovery::start(options, hints);
+    // More is found than the channel takes, and nobody takes it.
+    let others: Vec<_> =
+        (40_007..).zip(&ids[1..]).map(|(port, id)| loopback(*id, Some(port))).collect();
+    within(async {
+        while stalled.len() < stalled.max_capacity() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let late = Requester::new().identity.id();
+    let (lates, mut late_hears) = loopback(late, Some(40_010));
+    assert!(matches!(about(&mut late_hears, ids[0]).await, Discovered::PeerSeen { .. }));
+    let began = Instant::now();
+    deaf.shutdown().await;
+    while about(&mut late_hears, ids[0]).await != (Discovered::PeerGone { id: ids[0] }) {}
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    lates.shutdown().await;
+    for (discovery, _) in others {
+        discovery.shutdown().await;
+    }
+}
+
+#[tokio::test]
 async fn what_is_announced_tells_the_version_and_the_id_and_nothing_else() {
     let id = Requester::new().identity.id();
     let (discovery, _heard) = loopback(id, Some(40_005));

@@ -1,7 +1,7 @@
 //! Which addresses a helper connects to, with the surroundings as they are now.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,8 @@ const FRESH: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct LiveGuard {
     allow_private: AtomicBool,
+    /// How often the user has changed that.
+    edition: AtomicU64,
     /// The rule and when it was made; replaced when it is old.
     current: Mutex<Option<(Instant, HelperGuard)>>,
     #[cfg(test)]
@@ -24,6 +26,7 @@ impl LiveGuard {
     pub fn new(allow_private: bool) -> Self {
         Self {
             allow_private: AtomicBool::new(allow_private),
+            edition: AtomicU64::new(0),
             current: Mutex::new(None),
             #[cfg(test)]
             loopback: false,
@@ -33,7 +36,9 @@ impl LiveGuard {
     /// Counts from the next connection on.
     pub fn set_allow_private(&self, allow_private: bool) {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        self.allow_private.store(allow_private, Ordering::Relaxed);
+        if self.allow_private.swap(allow_private, Ordering::Relaxed) != allow_private {
+            self.edition.fetch_add(1, Ordering::Relaxed);
+        }
         *current = None;
     }
 }
@@ -59,6 +64,10 @@ impl AddressGuard for LiveGuard {
         let verdict = guard.allow(address);
         *current = Some((Instant::now(), guard));
         verdict
+    }
+
+    fn edition(&self) -> u64 {
+        self.edition.load(Ordering::Relaxed)
     }
 }
 

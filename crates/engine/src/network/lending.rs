@@ -1,7 +1,7 @@
 //! The helper's side: what is asked of this device, and the bytes that it fetches for others.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -268,22 +268,43 @@ impl Network {
 /// Fetches ranges for others, straight from the origin, past no proxy, and only where the guard lets it.
 #[derive(Debug)]
 pub struct HelperContent {
-    origins: Origins,
+    guard: Arc<dyn AddressGuard>,
+    /// With the edition of the rule by which its kept connections were judged.
+    current: Mutex<(u64, Origins)>,
+}
+
+impl HelperContent {
+    /// Those whose kept connections were judged by the rule as it is.
+    fn origins(&self) -> Result<Origins, FetchFailure> {
+        let edition = self.guard.edition();
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.0 != edition {
+            let origins = Origins::new(&options(Arc::clone(&self.guard)));
+            *current = (edition, origins.map_err(|_| FetchFailure::Unreachable)?);
+        }
+        Ok(current.1.clone())
+    }
+}
+
+fn options(guard: Arc<dyn AddressGuard>) -> Options {
+    Options { guard: Some(guard), proxy: ProxyMode::None, ..Options::default() }
 }
 
 /// How this device reaches servers for others.
 pub fn sources(guard: Arc<dyn AddressGuard>) -> Result<Sources, String> {
-    let options = Options { guard: Some(guard), proxy: ProxyMode::None, ..Options::default() };
-    let origins = Origins::new(&options).map_err(|failure| failure.message)?;
+    let edition = guard.edition();
+    let origins = Origins::new(&options(Arc::clone(&guard))).map_err(|failure| failure.message)?;
     let tunnels = Arc::new(HelperTunnels::new(origins.clone()));
-    Ok(Sources { content: Arc::new(HelperContent { origins }), tunnels })
+    let content = Arc::new(HelperContent { guard, current: Mutex::new((edition, origins)) });
+    Ok(Sources { content, tunnels })
 }
 
 impl ContentSource for HelperContent {
     fn fetch(&self, order: FetchOrder) -> BoxFuture<'static, Result<Fetched, FetchFailure>> {
         let consented: Vec<Url> = order.consented.iter().filter_map(origin_url).collect();
-        let origins = self.origins.within(&consented);
+        let origins = self.origins();
         Box::pin(async move {
+            let origins = origins?.within(&consented);
             if !consented.iter().any(|url| url.origin() == order.url.origin()) {
                 return Err(FetchFailure::NotConsented);
             }

@@ -1,5 +1,8 @@
 //! Two instances on this machine, and a server: one lends, the others download.
 
+mod carried;
+mod helping;
+
 use std::path::PathBuf;
 use std::time::Duration;
 

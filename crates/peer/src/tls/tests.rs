@@ -215,6 +215,78 @@ async fn no_connection_leaves_anything_to_resume() {
     }
 }
 
+#[tokio::test]
+async fn a_ticket_that_was_given_is_offered_to_nobody() {
+    let (lin, mo, eve) = (device(), device(), device());
+    // Servers of strangers, which share what tickets are read with and would take early data.
+    let ticketer = aws_lc_rs::Ticketer::new().unwrap();
+    let foreign = |identity: &DeviceIdentity| {
+        let mut config =
+            ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+                .with_protocol_versions(&[&TLS13])
+                .unwrap()
+                .with_no_client_auth()
+                .with_single_cert(vec![identity.certificate()], identity.private_key())
+                .unwrap();
+        config.ticketer = ticketer.clone();
+        config.send_tls13_tickets = 2;
+        config.max_early_data_size = 16 << 10;
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        Arc::new(config)
+    };
+    let (to_mo, mos) = (expecting(&lin, Expect::Device(mo.id())), foreign(&mo));
+    let serve = |listener: TcpListener, config: Arc<ServerConfig>| async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = TlsAcceptor::from(config).accept(stream).await?;
+        let early = stream.get_mut().1.early_data().is_some();
+        let kind = stream.get_ref().1.handshake_kind();
+        // The tickets are on their way before this word is.
+        stream.write_all(b"hi").await?;
+        stream.read_u8().await.ok();
+        Ok::<_, std::io::Error>((kind, early))
+    };
+    for _ in 0..2 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let call = async {
+            let (mut stream, id) = connect(stream, to_mo.clone()).await.unwrap();
+            let mut word = [0; 2];
+            stream.read_exact(&mut word).await.unwrap();
+            let TlsStream::Client(stream) = stream else { panic!("a client's stream") };
+            (id, stream.get_ref().1.tls13_tickets_received())
+        };
+        let ((id, tickets), served) = tokio::join!(call, serve(listener, mos.clone()));
+        assert_eq!((id, tickets), (mo.id(), 2));
+        assert_eq!(served.unwrap(), (Some(rustls::HandshakeKind::Full), false));
+    }
+    // What Mo has given opens nothing at Eve's: her key is looked at as if there were no ticket.
+    let (client, _) = handshake(to_mo, foreign(&eve)).await;
+    assert!(matches!(client, Err(HandshakeError::WrongDevice { found }) if found == eve.id()));
+}
+
+#[tokio::test]
+async fn early_data_is_not_taken() {
+    let (lin, mo) = (device(), device());
+    let server = server_config(&mo, Blocked::default()).unwrap();
+    assert_eq!((server.max_early_data_size, server.send_tls13_tickets), (0, 0));
+    // A stranger's program that keeps all that it is given, and would send early.
+    let mut client = foreign_client(&TLS13)
+        .with_client_auth_cert(vec![lin.certificate()], lin.private_key())
+        .unwrap();
+    client.enable_early_data = true;
+    let client = with_alpn(client);
+    for _ in 0..2 {
+        let (client, served) = handshake(client.clone(), server.clone()).await;
+        let ((client, _), (served, _)) = (client.unwrap(), served.unwrap());
+        let (TlsStream::Client(client), TlsStream::Server(mut served)) = (client, served) else {
+            panic!("one of each side")
+        };
+        assert!(!client.get_ref().1.is_early_data_accepted());
+        assert!(served.get_mut().1.early_data().is_none());
+        assert_eq!(served.get_ref().1.handshake_kind(), Some(rustls::HandshakeKind::Full));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_handshake_that_does_not_go_on_is_given_up() {
     let mo = device();
