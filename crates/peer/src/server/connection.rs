@@ -102,7 +102,7 @@ async fn one(stream: TcpStream, tls: Arc<ServerConfig>, shared: Arc<Shared>, adm
 }
 
 /// Answers requests until the connection closes or becomes a tunnel.
-async fn http<S>(
+pub(super) async fn http<S>(
     stream: S,
     caller: Caller,
     shared: &Arc<Shared>,
