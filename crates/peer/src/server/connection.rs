@@ -61,6 +61,9 @@ pub(crate) async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, shared:
             let serving = one(stream, tls.clone(), shared.clone(), admitted);
             shared.tasks.spawn(serving);
         }
+        // Without this many more are taken in than have places, before those that lost theirs have
+        // closed.
+        tokio::task::yield_now().await;
     }
 }
 
