@@ -259,6 +259,10 @@ pub enum RuleChange {
     Never { host: String },
     /// Help with what is on this host again
     LendFor { host: String },
+    /// Help nobody: what runs ends at once, and who asks is told so
+    Off,
+    /// Help again
+    On,
 }
 
 #[derive(Debug, Args)]

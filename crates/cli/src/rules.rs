@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use manyhands_engine::view::{RuleTerms, Terms};
+use manyhands_engine::view::{LendingChange, RuleTerms, Terms};
 use manyhands_engine::{AcceptRule, Change, Failure, Hours, OpenError, PeerId, Profile, Remote};
 
 use crate::arguments::{Device, Global, RuleChange, Rules};
@@ -90,7 +90,16 @@ async fn change_rules(global: &Global, change: &RuleChange) -> Result<String, Pr
                 .unwrap_or_default();
             Err(Problem::failed(&format!("{wanted} is not on the list{why}")))
         }
+        RuleChange::Off => switch(&at, false).await,
+        RuleChange::On => switch(&at, true).await,
     }
+}
+
+async fn switch(at: &Place, on: bool) -> Result<String, Problem> {
+    let change = LendingChange { on: Some(on), ..LendingChange::default() };
+    let changed = at.change(Change::SetLending { change }).await?;
+    let now = if on { "on" } else { "off" };
+    Ok(format!("Lending is {now}{}.", if changed { "" } else { ", as it was" }))
 }
 
 async fn show(global: &Global, json: bool) -> u8 {

@@ -182,6 +182,19 @@ fn rules_hosts_and_blocked_devices_are_set_without_an_instance_and_kept() {
 }
 
 #[test]
+fn lending_is_switched_without_an_instance_and_in_a_running_one() {
+    let world = world();
+    assert!(done(&world, &["rules", "off"]).contains("as it was"));
+    assert_eq!(done(&world, &["rules", "on"]), "Lending is on.\n");
+    assert_eq!(rules(&world)["lending"]["on"], true);
+    let lender = lend(&world, &[]);
+    assert_eq!(done(&world, &["rules", "off"]), "Lending is off.\n");
+    assert_eq!(rules(&world)["lending"]["on"], false);
+    lender.stop();
+    assert_eq!(rules(&world)["lending"]["on"], false, "it is remembered");
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_with_an_example() {
     let world = world();
     for (words, code, hint) in [

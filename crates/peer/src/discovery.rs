@@ -6,6 +6,8 @@
 //! made anew with each start, the protocol's version and the device id.
 
 mod found;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod interfaces;
 
 use std::collections::BTreeSet;

@@ -9,6 +9,8 @@ mod client;
 mod content;
 mod convert;
 mod discovery;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod identity;
 mod presence;
 mod rewound;

@@ -10,6 +10,8 @@ mod admission;
 mod client_hello;
 mod connection;
 mod content;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod pairing;
 mod rate;
 mod routes;

@@ -172,7 +172,12 @@ fn host_name(data: &[u8]) -> Result<String, HelloRefusal> {
         return Err(HelloRefusal::SeveralNames);
     }
     match std::str::from_utf8(name) {
-        Ok(name) if !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic()) => {
+        // With a dot at its end, which RFC 6066 §3 forbids, servers may see it without.
+        Ok(name)
+            if !name.is_empty()
+                && !name.ends_with('.')
+                && name.bytes().all(|b| b.is_ascii_graphic()) =>
+        {
             Ok(name.to_owned())
         }
         _ => Err(HelloRefusal::Malformed),

@@ -61,6 +61,9 @@ pub(crate) async fn serve(listener: TcpListener, tls: Arc<ServerConfig>, shared:
             let serving = one(stream, tls.clone(), shared.clone(), admitted);
             shared.tasks.spawn(serving);
         }
+        // Without this many more are taken in than have places, before those that lost theirs have
+        // closed.
+        tokio::task::yield_now().await;
     }
 }
 
@@ -102,7 +105,7 @@ async fn one(stream: TcpStream, tls: Arc<ServerConfig>, shared: Arc<Shared>, adm
 }
 
 /// Answers requests until the connection closes or becomes a tunnel.
-async fn http<S>(
+pub(super) async fn http<S>(
     stream: S,
     caller: Caller,
     shared: &Arc<Shared>,

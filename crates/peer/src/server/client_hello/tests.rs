@@ -138,6 +138,7 @@ fn what_is_not_one_clear_name_is_refused() {
         ("plain http", b"GET / HTTP/1.1\r\nhost: example.org\r\n\r\n".to_vec(), NotTls),
         ("ssh", b"SSH-2.0-x\r\n".to_vec(), NotTls),
         ("one wrong byte", vec![23], NotTls),
+        ("a dot at the end of the name", built(&[sni(b"cdn.exampleten.")]), Malformed),
         ("SSL 2", vec![0x80, 0x2e, 1, 0, 2], NotTls),
         ("another version of everything", vec![22, 2], NotTls),
         ("another message first", record(&[2, 0, 0, 0]), Malformed),
