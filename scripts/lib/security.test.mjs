@@ -21,7 +21,8 @@ function sources(folder, ending) {
 
 /** The names of all Rust tests in a folder. Between `#[test]` and `fn` there may be other attributes and comments. */
 function rustTests(folder) {
-  const head = /#\[(?:tokio::)?test(?:\([^\]]*\))?\]\s*(?:(?:#\[[^\]]*\]|\/\/[^\n]*)\s*)*(?:async )?fn (\w+)/g;
+  const head =
+    /#\[(?:tokio::)?test(?:\([^\]]*\))?\]\s*(?:(?:#\[[^\]]*\]|\/\/[^\n]*)\s*)*(?:async )?fn (\w+)/g;
   // In `proptest! { … }` too.
   return new Set([...sources(folder, '.rs').matchAll(head)].map((found) => found[1]));
 }
