@@ -140,6 +140,15 @@ pub struct SourceRecord {
     pub received_bytes: u64,
 }
 
+impl SourceRecord {
+    /// Whether a helper has fetched what this source brought, so that nothing but a digest vouches for it. Of one that was stored
+    /// before there were relays, too.
+    #[must_use]
+    pub fn was_fetched(&self) -> bool {
+        self.peer.is_some() && self.mode != Some(HelpMode::Relay)
+    }
+}
+
 /// One stored portion of a piece map: what is on disk within [`MapChunk::index`] · [`MAP_CHUNK_BYTES`] and the next.
 ///
 /// Two claims: *written* is trusted while the machine has not restarted since (`boot_id`), *synced* always.

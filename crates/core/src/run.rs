@@ -13,7 +13,7 @@ use crate::helping::{HELPER_LANES, HELPER_TRIES, Helping};
 use crate::io::{Effect, FetchTrouble, HelpOffer, Input, LeaseEnd, Now, RunId};
 use crate::piece_map::PieceMap;
 use crate::source::Source;
-use crate::transfer::{Order, Transfer};
+use crate::transfer::{EndedLease, Order, Transfer};
 use crate::{
     Accepted, Asked, ByteRange, DownloadRecord, Failure, FailureCode, Found, HelpEnd, HelpMode,
     LeaseId, Life, PeerId, RangeSet, Sha256Digest, SourceId, SourceRecord, Verification,
@@ -27,6 +27,8 @@ const SAVE_AT_MOST_EVERY: Duration = Duration::from_millis(20);
 /// Data is synced to the disk at the latest after so long or so many bytes.
 const SYNC_EVERY: Duration = Duration::from_secs(2);
 const SYNC_EVERY_BYTES: u64 = 64 << 20;
+/// Whether helpers bring anything is looked at so often.
+const GAIN_EVERY: Duration = Duration::from_millis(200);
 /// JSON numbers are exact up to here.
 const LONGEST_FILE: u64 = (1 << 53) - 1;
 
@@ -137,6 +139,7 @@ pub(crate) struct Run {
     /// The roots of the origins that the link and its redirects have led to; the link's own is the first.
     origins: Vec<Url>,
     gain: Gain,
+    gain_due: Duration,
 }
 
 impl Run {
@@ -168,6 +171,7 @@ impl Run {
             helping: Helping::default(),
             origins: Vec::new(),
             gain: Gain::default(),
+            gain_due: at,
         };
         if record.sources.is_empty() {
             let name = record.spec.url.host_str().unwrap_or_default().to_owned();
@@ -395,7 +399,7 @@ impl Run {
         let helpers: Vec<(PeerId, SourceId)> = record
             .sources
             .iter()
-            .filter(|source| source.mode == Some(HelpMode::Fetch))
+            .filter(|source| source.was_fetched())
             .filter(|source| self.map.bytes_of(source.id) > 0)
             .filter_map(|source| Some((source.peer?, source.id)))
             .collect();
@@ -416,6 +420,7 @@ impl Run {
             self.transfer = Transfer::ranged(missing);
             let source = Source::new(record.spec.max_connections, now.monotonic);
             self.transfer.add_source(SourceId::ORIGIN, source);
+            self.add_helpers(record, now);
             self.phase = Phase::Fetching;
         }
     }
@@ -587,9 +592,10 @@ impl Run {
         shared: &mut Shared,
     ) {
         self.progress(record, lease, up_to, now);
-        let Some((id, brought)) = self.transfer.record_end(lease, up_to, now.monotonic) else {
+        let Some(ended) = self.transfer.record_end(lease, up_to, now.monotonic) else {
             return;
         };
+        let EndedLease { source: id, brought, paused } = ended;
         count_received(record, id, dropped_bytes);
         if self.is_closing() {
             return self.close_part_if_last(record, shared);
@@ -598,6 +604,7 @@ impl Run {
         match end {
             LeaseEnd::Complete if whole => self.stream_ended(record, up_to),
             LeaseEnd::Complete if brought => {}
+            LeaseEnd::Stopped if paused => {}
             // An answer without a byte, or a lease that was taken away from one who stood still.
             LeaseEnd::Complete | LeaseEnd::Stopped => {
                 match record.sources.iter().find(|source| source.id == id).and_then(|s| s.peer) {
@@ -628,7 +635,10 @@ impl Run {
     fn go_on(&mut self, record: &mut DownloadRecord, now: Now, shared: &mut Shared) {
         if self.phase == Phase::Fetching && !self.transfer.is_whole() && !self.origins.is_empty() {
             self.helping.ask(now.monotonic);
-            self.look_at_gain(record, now, shared);
+            if now.monotonic >= self.gain_due {
+                self.gain_due = now.monotonic + GAIN_EVERY;
+                self.look_at_gain(record, now, shared);
+            }
         }
         self.obey_helping(record, now, shared);
         match &self.phase {

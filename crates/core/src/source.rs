@@ -31,6 +31,7 @@ pub struct Source {
     wait_until: Duration,
     limit: Option<Limit>,
     doubtful: bool,
+    paused_until: Duration,
 }
 
 /// The search for the number of connections that still pays: 1, 2, 4, 8 … while another one does.
@@ -70,6 +71,7 @@ impl Source {
             wait_until: Duration::ZERO,
             limit: None,
             doubtful: false,
+            paused_until: Duration::ZERO,
         }
     }
 
@@ -88,7 +90,7 @@ impl Source {
     /// Whether it may be asked now.
     #[must_use]
     pub fn is_ready(&self, now: Duration) -> bool {
-        now >= self.wait_until
+        now >= self.wait_until && now >= self.paused_until
     }
 
     /// From a request to its first byte, as seen lately.
@@ -141,9 +143,9 @@ impl Source {
         self.wait_until = self.wait_until.max(now + pause);
     }
 
-    /// Is given no work until then, whatever was settled before about when it may be asked.
+    /// Is given no work until then; what it has to wait for besides stays.
     pub fn pause(&mut self, until: Duration) {
-        self.wait_until = until;
+        self.paused_until = until;
     }
 
     /// The server refuses more connections than `open`: a limit to learn, not a failure.

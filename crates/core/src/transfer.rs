@@ -67,6 +67,18 @@ pub struct Lease {
     /// The source that waits for the tail of a cut.
     cut_for: Option<SourceId>,
     stopping: bool,
+    /// It was stopped because its source pauses.
+    paused: bool,
+}
+
+/// How a lease was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndedLease {
+    pub source: SourceId,
+    /// Whether it brought anything.
+    pub brought: bool,
+    /// Whether it was stopped because its source pauses: that is nobody's failure.
+    pub paused: bool,
 }
 
 /// The running part of one download: sources, leases and what is free.
@@ -189,6 +201,9 @@ impl Transfer {
         if let Some(source) = self.sources.get_mut(&id) {
             source.pause(until);
         }
+        for lease in self.leases.values_mut().filter(|lease| lease.source == id) {
+            lease.paused = true;
+        }
         self.stop_leases(id)
     }
 
@@ -237,13 +252,8 @@ impl Transfer {
 
     /// A lease has ended at `up_to`; what it did not bring is free at once.
     ///
-    /// Returns the lease's source and whether the lease brought anything; `None` for a lease that is not known.
-    pub fn record_end(
-        &mut self,
-        id: LeaseId,
-        up_to: u64,
-        now: Duration,
-    ) -> Option<(SourceId, bool)> {
+    /// `None` for a lease that is not known.
+    pub fn record_end(&mut self, id: LeaseId, up_to: u64, now: Duration) -> Option<EndedLease> {
         self.record_progress(id, up_to, now);
         let lease = self.leases.remove(&id)?;
         let (brought, rest) = lease.range.split_at(lease.at);
@@ -252,7 +262,8 @@ impl Transfer {
         } else {
             self.free.insert(rest);
         }
-        Some((lease.source, !brought.is_empty()))
+        let (source, paused) = (lease.source, lease.paused);
+        Some(EndedLease { source, brought: !brought.is_empty(), paused })
     }
 
     /// All leases, to be stopped.
@@ -316,6 +327,7 @@ impl Transfer {
             meter,
             cut_for: None,
             stopping: false,
+            paused: false,
         };
         self.leases.insert(id, lease);
         Order::Fetch { lease: id, source, range }

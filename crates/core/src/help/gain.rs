@@ -1,25 +1,28 @@
 //! Whether helpers bring anything that this device does not get without them.
 //!
 //! What an origin gives one address, everybody behind that address shares: helpers in the same home network as the
-//! requester take from it what they bring. Nobody knows from where an origin sees whom, so it is measured. Two questions,
-//! each asked by letting somebody pause for a moment:
+//! requester take from it what they bring. Nobody knows from where an origin sees whom, so it is measured, by letting
+//! somebody pause for a moment:
 //!
-//! 1. Do the helpers get faster when this device stops asking the origin? Then they share something with it. This costs
-//!    its own share of a second. Where it was seen before they came how much this device gets alone, and it gets
-//!    as much with them, the question is answered already.
-//! 2. Does everything together stay as fast when those helpers pause? Then they bring nothing, and are let go. Where they
-//!    do bring something (the LAN is what was shared), that is seen within a few tenths of a second, and they go on.
+//! 1. Do helpers get faster when this device stops asking the origin? Then they share something with it. This costs its own
+//!    share of a second. Where everything together got faster by about what the helpers bring when they came, the
+//!    question is answered already.
+//! 2. When those helpers pause, do the others bring what they brought? Then nothing is lost without them. Where they are
+//!    missed (the LAN is what was shared), that is seen within a few tenths of a second, and they go on.
+//! 3. When they go on, do the others get slower again? Only then are they let go: a line that happened to become faster is
+//!    no proof.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::SourceId;
 
-/// New helpers are looked at when they have brought bytes for so long.
+/// New helpers are looked at when they have brought bytes for so long; what was there before them counts when it was so for
+/// as long.
 const SETTLED: Duration = Duration::from_millis(2000);
 /// Nothing is tried for what would be over sooner than this.
 const WORTH_TRYING: Duration = Duration::from_secs(8);
-/// After somebody has paused, the others' throughput is counted from here …
+/// After somebody has paused or gone on, throughput is counted from here …
 const WARM_UP: Duration = Duration::from_millis(600);
 /// … to here.
 const PAUSE: Duration = Duration::from_millis(1400);
@@ -27,14 +30,21 @@ const PAUSE: Duration = Duration::from_millis(1400);
 const SPARE: Duration = Duration::from_secs(1);
 /// In the second question a clear no is taken after so much of it.
 const CLEAR: Duration = Duration::from_millis(300);
-/// This device gets as much with helpers as without: nothing is shared.
-const SAME: f64 = 0.8;
-/// So much of what this device left was taken by the helpers: something is shared.
-const TAKEN: f64 = 0.5;
-/// So much of the throughput stays without the helpers: they bring nothing.
-const STAYS: f64 = 0.9;
-/// … and when no more than this stays, that is a clear no.
-const CLEARLY_LESS: f64 = 0.75;
+/// Everything together got faster by this part of what the helpers bring: they bring something.
+const ADDED: f64 = 0.5;
+/// Helpers took so much of what this device left: something is shared.
+const TAKEN: f64 = 0.35;
+/// The others brought so much of what the paused helpers had brought: these are not missed.
+const REPLACED: f64 = 0.6;
+/// … and when they bring no more than this, that is a clear no.
+const MISSED: f64 = 0.3;
+/// The others lost so much of that again when the helpers went on: it was no accident.
+const LOST_AGAIN: f64 = 0.5;
+/// Helpers who bring less than this part of what the others bring are not judged: it would drown in what varies anyway.
+const TOO_LITTLE: f64 = 0.15;
+/// Much can change in a long download, lanes and lines: it is looked at once more after so long.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+const LOOKS: u8 = 2;
 
 /// One source at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -60,87 +70,113 @@ pub enum GainOrder {
 /// The measurement of one download.
 #[derive(Debug, Default)]
 pub struct Gain {
-    /// What this device got when nobody helped.
-    alone: Option<f64>,
+    /// What came in all while there was no helper that is not known to bring something, and since when that has been so.
+    base: Option<(Duration, f64)>,
     /// When each helper brought its first byte.
     since: BTreeMap<SourceId, Duration>,
-    cleared: BTreeSet<SourceId>,
+    /// Those that bring something: when that was found last, and how often.
+    cleared: BTreeMap<SourceId, (Duration, u8)>,
     trial: Option<Trial>,
 }
 
 #[derive(Debug)]
 struct Trial {
-    pausing: Pausing,
+    question: Question,
     began: Duration,
-    /// The sources before, with their rates.
+    /// The rates before.
     before: BTreeMap<SourceId, f64>,
     /// The totals at the end of the warm-up, and when that was.
     mark: Option<(Duration, BTreeMap<SourceId, u64>)>,
     suspects: Vec<SourceId>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pausing {
-    Own,
-    Suspects,
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Question {
+    /// This device pauses.
+    First,
+    /// The suspects pause.
+    Second,
+    /// They go on; `gained` is what the others had gained.
+    Third { gained: f64 },
 }
 
 impl Gain {
-    /// Looks at the sources; call every 250 ms while the download fetches. `left`: bytes that nobody has brought yet.
+    /// Looks at the sources; call some times a second while the download fetches. `left`: bytes that nobody has brought yet.
     pub fn look(&mut self, sources: &[Seen], left: u64, now: Duration) -> Vec<GainOrder> {
-        let helpers: Vec<Seen> =
-            sources.iter().filter(|source| source.id != SourceId::ORIGIN).copied().collect();
         let Some(own) = sources.iter().find(|source| source.id == SourceId::ORIGIN) else {
             return Vec::new();
         };
-        self.since.retain(|id, _| helpers.iter().any(|helper| helper.id == *id));
-        self.cleared.retain(|id| helpers.iter().any(|helper| helper.id == *id));
+        let is_here = |id: &SourceId| sources.iter().any(|source| source.id == *id);
+        self.since.retain(|id, _| is_here(id));
+        self.cleared.retain(|id, _| is_here(id));
         if let Some(trial) = self.trial.take() {
             return self.go_on(trial, sources, now);
         }
-        for helper in helpers.iter().filter(|helper| helper.rate > 0.0) {
+        for helper in sources.iter().filter(|s| s.id != SourceId::ORIGIN && s.rate > 0.0) {
             self.since.entry(helper.id).or_insert(now);
         }
-        if self.since.is_empty() {
-            self.alone = (own.rate > 0.0).then_some(own.rate);
-            return Vec::new();
-        }
-        let new: Vec<SourceId> =
-            self.since.keys().filter(|id| !self.cleared.contains(id)).copied().collect();
-        let settled = self.since.values().all(|since| now >= *since + SETTLED);
         let total: f64 = sources.iter().map(|source| source.rate).sum();
-        if new.is_empty()
-            || !settled
-            || own.rate <= 0.0
-            || (left as f64) < total * WORTH_TRYING.as_secs_f64()
-        {
+        let long = |seconds: Duration| left as f64 >= total * seconds.as_secs_f64();
+        let new: Vec<SourceId> =
+            self.since.keys().filter(|id| !self.cleared.contains_key(id)).copied().collect();
+        if new.is_empty() {
+            let since = self.base.map_or(now, |(since, _)| since);
+            self.base = Some((since, total));
+            let again = |(at, looks): &(Duration, u8)| *looks < LOOKS && now >= *at + LOOK_AGAIN;
+            if own.rate > 0.0 && long(LOOK_AGAIN) && self.cleared.values().any(again) {
+                return vec![self.begin(Question::First, Vec::new(), sources, now)];
+            }
             return Vec::new();
         }
-        match self.alone {
-            Some(alone) if own.rate >= alone * SAME => {
-                self.cleared.extend(new);
+        let settled = self.since.values().all(|since| now >= *since + SETTLED);
+        if !settled || own.rate <= 0.0 || !long(WORTH_TRYING) {
+            return Vec::new();
+        }
+        let came = new.iter().filter_map(|id| self.since.get(id)).min().copied().unwrap_or(now);
+        let base = self.base.filter(|(since, _)| came >= *since + SETTLED).map(|(_, base)| base);
+        let brought: f64 =
+            sources.iter().filter(|source| new.contains(&source.id)).map(|s| s.rate).sum();
+        match base {
+            Some(base) if total - base >= brought * ADDED => {
+                self.clear(new, now);
                 Vec::new()
             }
-            // It gets less than before they came: that question is answered, too.
-            Some(_) => vec![self.begin(Pausing::Suspects, new, sources, now)],
-            None => vec![self.begin(Pausing::Own, Vec::new(), sources, now)],
+            // Everything together is hardly faster than before they came: that question is answered, too.
+            Some(_) => vec![self.begin(Question::Second, new, sources, now)],
+            None => vec![self.begin(Question::First, Vec::new(), sources, now)],
         }
+    }
+
+    /// These bring something, as far as anybody can tell now.
+    fn clear(&mut self, helpers: impl IntoIterator<Item = SourceId>, now: Duration) {
+        for id in helpers {
+            let (at, looks) = self.cleared.entry(id).or_insert((now, 0));
+            *at = now;
+            *looks = looks.saturating_add(1);
+        }
+        self.base = None;
     }
 
     fn begin(
         &mut self,
-        pausing: Pausing,
+        question: Question,
         suspects: Vec<SourceId>,
         sources: &[Seen],
         now: Duration,
     ) -> GainOrder {
-        let paused = match pausing {
-            Pausing::Own => vec![SourceId::ORIGIN],
-            Pausing::Suspects => suspects.clone(),
+        let order = match question {
+            Question::First => {
+                let until = now + PAUSE + SPARE;
+                GainOrder::Pause { sources: vec![SourceId::ORIGIN], until }
+            }
+            Question::Second => {
+                GainOrder::Pause { sources: suspects.clone(), until: now + PAUSE + SPARE }
+            }
+            Question::Third { .. } => GainOrder::GoOn { sources: suspects.clone() },
         };
         let before = sources.iter().map(|source| (source.id, source.rate)).collect();
-        self.trial = Some(Trial { pausing, began: now, before, mark: None, suspects });
-        GainOrder::Pause { sources: paused, until: now + PAUSE + SPARE }
+        self.trial = Some(Trial { question, began: now, before, mark: None, suspects });
+        order
     }
 
     fn go_on(&mut self, mut trial: Trial, sources: &[Seen], now: Duration) -> Vec<GainOrder> {
@@ -155,57 +191,72 @@ impl Gain {
             return Vec::new();
         };
         let over = now >= trial.began + PAUSE;
-        let seconds = now.saturating_sub(*marked).as_secs_f64();
-        let rate = |id: &SourceId| {
-            let bytes = totals.get(id)?.saturating_sub(*mark.get(id)?);
-            Some(bytes as f64 / seconds.max(0.001))
-        };
-        match trial.pausing {
-            Pausing::Own if over => {
-                let go_on = GainOrder::GoOn { sources: vec![SourceId::ORIGIN] };
-                let own = trial.before.get(&SourceId::ORIGIN).copied().unwrap_or_default();
-                let rise = |id: &SourceId| {
-                    Some(rate(id)? - trial.before.get(id).copied().unwrap_or_default())
-                };
-                let helpers: Vec<_> =
-                    totals.keys().filter(|id| **id != SourceId::ORIGIN).copied().collect();
-                let taken: f64 = helpers.iter().filter_map(rise).filter(|rise| *rise > 0.0).sum();
-                if taken < own * TAKEN {
-                    // It is what this device gets with nobody beside it.
-                    self.alone = Some(own);
-                    self.cleared.extend(helpers);
-                    return vec![go_on];
+        let seconds = now.saturating_sub(*marked).as_secs_f64().max(0.001);
+        let measured: Vec<Seen> = sources
+            .iter()
+            .map(|s| {
+                let bytes = s.total.saturating_sub(mark.get(&s.id).copied().unwrap_or(s.total));
+                Seen { rate: bytes as f64 / seconds, ..*s }
+            })
+            .collect();
+        let before = |id: SourceId| trial.before.get(&id).copied().unwrap_or_default();
+        match trial.question {
+            Question::First if over => {
+                let resume = GainOrder::GoOn { sources: vec![SourceId::ORIGIN] };
+                let helpers = measured.iter().filter(|s| s.id != SourceId::ORIGIN);
+                let rises: Vec<(SourceId, f64)> =
+                    helpers.map(|s| (s.id, s.rate - before(s.id))).collect();
+                let taken: f64 = rises.iter().map(|(_, rise)| rise.max(0.0)).sum();
+                if taken < before(SourceId::ORIGIN) * TAKEN {
+                    self.clear(rises.into_iter().map(|(id, _)| id), now);
+                    return vec![resume];
                 }
-                let even = taken / helpers.len().max(1) as f64;
-                let suspects = helpers
-                    .into_iter()
-                    .filter(|id| rise(id).is_some_and(|rise| rise >= even / 2.0))
-                    .collect();
+                let even = taken / rises.len().max(1) as f64;
+                let suspects =
+                    rises.iter().filter(|(_, rise)| *rise >= even / 2.0).map(|(id, _)| *id);
+                let suspects = suspects.collect();
                 // Measured against all of them at work.
-                let before = trial.before;
-                let seen: Vec<_> = sources
-                    .iter()
-                    .map(|s| Seen { rate: before.get(&s.id).copied().unwrap_or(s.rate), ..*s })
-                    .collect();
-                vec![go_on, self.begin(Pausing::Suspects, suspects, &seen, now)]
+                let seen: Vec<_> =
+                    sources.iter().map(|s| Seen { rate: before(s.id), ..*s }).collect();
+                vec![resume, self.begin(Question::Second, suspects, &seen, now)]
             }
-            Pausing::Suspects => {
-                let before: f64 = trial.before.values().sum();
-                let others = totals.keys().filter(|id| !trial.suspects.contains(id));
-                let without: f64 = others.filter_map(rate).sum();
-                let clear = now >= *marked + CLEAR && without < before * CLEARLY_LESS;
-                if over && without >= before * STAYS {
-                    self.alone = Some(without);
-                    return vec![GainOrder::Release { sources: trial.suspects }];
+            Question::Second => {
+                let is_suspect = |s: &&Seen| trial.suspects.contains(&s.id);
+                let missing: f64 = trial.suspects.iter().map(|id| before(*id)).sum();
+                let others = measured.iter().filter(|s| !is_suspect(s));
+                let (mut gained, mut had) = (0.0, 0.0);
+                for other in others {
+                    gained += other.rate - before(other.id);
+                    had += before(other.id);
                 }
-                if over || clear {
-                    self.cleared.extend(trial.suspects.iter().copied());
-                    return vec![GainOrder::GoOn { sources: trial.suspects }];
+                let replaced = gained >= missing * REPLACED && missing >= had * TOO_LITTLE;
+                if over && replaced {
+                    return vec![self.begin(
+                        Question::Third { gained },
+                        trial.suspects,
+                        &measured,
+                        now,
+                    )];
+                }
+                if over || (now >= *marked + CLEAR && gained < missing * MISSED) {
+                    let resume = GainOrder::GoOn { sources: trial.suspects.clone() };
+                    self.clear(trial.suspects, now);
+                    return vec![resume];
                 }
                 self.trial = Some(trial);
                 Vec::new()
             }
-            Pausing::Own => {
+            Question::Third { gained } if over => {
+                let others = measured.iter().filter(|s| !trial.suspects.contains(&s.id));
+                let lost: f64 = others.map(|s| before(s.id) - s.rate).sum();
+                if lost >= gained * LOST_AGAIN {
+                    self.base = None;
+                    return vec![GainOrder::Release { sources: trial.suspects }];
+                }
+                self.clear(trial.suspects, now);
+                Vec::new()
+            }
+            Question::First | Question::Third { .. } => {
                 self.trial = Some(trial);
                 Vec::new()
             }
@@ -288,12 +339,61 @@ mod tests {
 
     #[test]
     fn helpers_behind_the_same_address_are_found_and_released() {
-        for from in [0, 5000] {
+        for (from, count) in [(0, 3), (5000, 3), (0, 1), (5000, 1), (0, 12)] {
             let from = Duration::from_millis(from);
-            let world = World { rates: shared(2.5e6), helpers: HELPERS.to_vec(), from };
+            let helpers: Vec<_> = (1..=count).map(SourceId).collect();
+            let world = World { rates: shared(2.5e6), helpers: helpers.clone(), from };
             let result = world.run(MUCH);
-            assert_eq!(result.released, HELPERS, "from {from:?}");
-            assert!(result.at - from < Duration::from_secs(7), "{:?}", result.at);
+            assert_eq!(result.released, helpers, "from {from:?}");
+            assert!(result.at - from < Duration::from_secs(9), "{:?}", result.at);
+        }
+    }
+
+    #[test]
+    fn one_that_gets_little_behind_the_same_address_is_found_too() {
+        // Four connections of this device and one of the helper share what the address gets.
+        let rates = |working: &[SourceId]| {
+            let weight = |id: &SourceId| if *id == OWN { 4.0 } else { 1.0 };
+            let all: f64 = working.iter().map(weight).sum();
+            working.iter().map(|id| (*id, 2.5e6 * weight(id) / all)).collect()
+        };
+        let from = Duration::from_secs(3);
+        let world = World { rates, helpers: vec![SourceId(1)], from };
+        assert_eq!(world.run(MUCH).released, [SourceId(1)]);
+    }
+
+    #[test]
+    fn a_line_that_wobbles_releases_nobody() {
+        // What this device gets falls by a quarter when the last helper has just come, or swings all the time.
+        type Line = fn(f64) -> f64;
+        let dips: Line = |seconds| if seconds < 3.5 { 2.5e6 } else { 1.85e6 };
+        let swings: Line = |seconds| 2.5e6 * (1.0 + 0.25 * (seconds * 2.1).sin());
+        let grows: Line = |seconds| (1e6 + 0.2e6 * seconds).min(4e6);
+        for line in [dips, swings, grows] {
+            for (from, count) in [(3000, 1), (3000, 12), (0, 1), (0, 3)] {
+                let seconds = std::cell::Cell::new(0.0);
+                let rates = |working: &[SourceId]| {
+                    seconds.set(seconds.get() + 0.25);
+                    let rate = |id: &SourceId| if *id == OWN { line(seconds.get()) } else { 2.5e6 };
+                    working.iter().map(|id| (*id, rate(id))).collect()
+                };
+                let helpers = (1..=count).map(SourceId).collect();
+                let world = World { rates, helpers, from: Duration::from_millis(from) };
+                let result = world.run(MUCH);
+                assert!(result.released.is_empty(), "from {from}, {count}: {result:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_slow_helper_beside_a_fast_line_stays() {
+        let rates = |working: &[SourceId]| {
+            working.iter().map(|id| (*id, if *id == OWN { 31e6 } else { 3e6 })).collect()
+        };
+        for from in [0, 4000] {
+            let from = Duration::from_millis(from);
+            let world = World { rates, helpers: vec![SourceId(1)], from };
+            assert!(world.run(MUCH).released.is_empty());
         }
     }
 
@@ -303,7 +403,8 @@ mod tests {
         let world = World { rates: each, helpers: HELPERS.to_vec(), from: Duration::ZERO };
         let result = world.run(MUCH);
         assert!(result.released.is_empty());
-        assert!(result.paused.values().sum::<Duration>() <= PAUSE + Duration::from_millis(250));
+        let pauses = (PAUSE + Duration::from_millis(250)) * u32::from(LOOKS);
+        assert!(result.paused.values().sum::<Duration>() <= pauses);
         let from = Duration::from_secs(3);
         let result = World { rates: each, helpers: HELPERS.to_vec(), from }.run(MUCH);
         assert!(result.released.is_empty() && result.paused.is_empty(), "{result:?}");

@@ -130,8 +130,8 @@ impl HelpWanted {
         };
         let pause = match wanted.state {
             AskState::Asked | AskState::Accepted { .. } => return false,
-            // Caught lying, used up, stopped by its user: a no like any other, or worse.
-            AskState::Ended { reason: HelpEnd::Mismatch } => return false,
+            // Caught lying, or of no use to this download.
+            AskState::Ended { reason: HelpEnd::Mismatch | HelpEnd::NoGain } => return false,
             AskState::Declined { .. } | AskState::Expired => self.bounds.again_after_no,
             AskState::Ended { reason: HelpEnd::Completed | HelpEnd::Cancelled } => Duration::ZERO,
             AskState::Ended { .. } => self.bounds.again_after_no,

@@ -75,6 +75,8 @@ impl Run {
         if wrong.is_some() {
             record.found = None;
         }
+        // They are of no use any more, and may be secrets.
+        record.spec.headers.clear();
         let reason = if wrong.is_some() { HelpEnd::Other } else { HelpEnd::Completed };
         self.helping.end_all(reason, now.monotonic);
         self.obey_helping(record, now, shared);
@@ -103,10 +105,8 @@ fn verification(record: &DownloadRecord, digest: Option<Sha256Digest>) -> Verifi
     let has_validator =
         validator.is_some_and(|v| v.etag.is_some() || v.last_modified_unix_s.is_some());
     // What relays carry is authenticated by the origin's TLS; what helpers fetch is not.
-    let helped = record
-        .sources
-        .iter()
-        .any(|source| source.mode == Some(HelpMode::Fetch) && source.received_bytes > 0);
+    let helped =
+        record.sources.iter().any(|source| source.was_fetched() && source.received_bytes > 0);
     match (digest, record.spec.url.scheme()) {
         (Some(digest), _) if record.spec.sha256 == Some(digest) => Verification::Verified,
         (_, "https") if !helped => Verification::FromServer,

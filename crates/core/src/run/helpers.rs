@@ -67,6 +67,17 @@ impl Run {
         }
     }
 
+    /// Those that help at this moment, as sources of a new beginning.
+    pub(super) fn add_helpers(&mut self, record: &mut DownloadRecord, now: Now) {
+        let accepted = |state| matches!(state, AskState::Accepted { .. });
+        let states = self.helping.states().filter(|(_, _, state)| accepted(*state));
+        for peer in states.map(|(peer, _, _)| peer).collect::<Vec<_>>() {
+            let (name, mode) = (self.helping.name(peer), self.helping.mode(peer));
+            let id = source_of_peer(record, peer, mode, name);
+            self.transfer.add_source(id, Source::new(HELPER_LANES, now.monotonic));
+        }
+    }
+
     /// What this peer is asked for; `None` where it cannot help: a relay must see by its name where a tunnel leads.
     fn offer(&self, record: &DownloadRecord, peer: PeerId) -> Option<HelpOffer> {
         let found = record.found.as_ref()?;
@@ -166,7 +177,17 @@ impl Run {
         shared: &mut Shared,
     ) {
         let end = |reason| WantedInput::End { peer, reason };
+        let others = self.transfer.busy(id);
         match trouble {
+            FetchTrouble::Refused | FetchTrouble::Busy { .. } if others > 0 => {
+                // A limit to learn, as with the origin: those that run go on as they are.
+                if let Some(source) = self.transfer.source_mut(id) {
+                    source.limit_lanes(others);
+                    if let FetchTrouble::Busy { wait: Some(pause) } = trouble {
+                        source.wait(now.monotonic, pause);
+                    }
+                }
+            }
             FetchTrouble::Again => {
                 self.back_off(id, brought, now, shared);
                 if self.transfer.source(id).is_some_and(|source| source.failures() >= HELPER_TRIES)
