@@ -197,8 +197,10 @@ def switch(c):
         lent = {get.host: brought(get.last("progress")).get("h6", 0) for get in gets}
         for get in gets:
             done = c.finished(get, file, ideal_s(size_of(file), "10mbit") + SLACK_S)
-            c.check(f"{get.host} is told, and finishes alone", "ended" in get.help_states("h6") or
-                    "lost" in get.help_states("h6"), f"{get.help_states('h6')}, {brought(done)}; at the switch {lent[get.host]:,}")
+            why = [e["reason"] for e in get.events if e["event"] == "help" and e["state"] == "lost"]
+            more = brought(done).get("h6", 0) - lent[get.host]
+            c.check(f"{get.host} is told why, and finishes alone", why == ["stopped"] and more < MIB,
+                    f"{why}, {brought(done)}; {more:,} bytes more from the helper")
         left, until = watch.now()["files"], time.monotonic() + IDLE_S
         while left > before and time.monotonic() < until:
             time.sleep(0.2)
