@@ -173,6 +173,7 @@ def switch(c):
     file, hosts = "128M", [f"h{i}" for i in range(1, 6)]
     with Lab(hosts=6, files=file, lan="1gbit", wan="1gbit") as campus:
         helper = campus.lend("h6")
+        c.check("it is found", campus.ask("h1", "friends", "--wait=2", "--json"))  # all its sockets are open now
         before = Watch(helper).end()["files"][0]
         gets = [campus.get(host, f"https://origin.lab/perconn/{file}.bin", f"--ask={helper.peer}")
                 for host in hosts]
