@@ -173,6 +173,7 @@ def switch(c):
     file, hosts = "128M", [f"h{i}" for i in range(1, 6)]
     with Lab(hosts=6, files=file, lan="1gbit", wan="1gbit") as campus:
         helper = campus.lend("h6")
+        c.check("it is found", campus.ask("h1", "friends", "--wait=2", "--json"))  # all its sockets are open now
         before = Watch(helper).end()["files"][0]
         gets = [campus.get(host, f"https://origin.lab/perconn/{file}.bin", f"--ask={helper.peer}")
                 for host in hosts]
@@ -197,8 +198,10 @@ def switch(c):
         lent = {get.host: brought(get.last("progress")).get("h6", 0) for get in gets}
         for get in gets:
             done = c.finished(get, file, ideal_s(size_of(file), "10mbit") + SLACK_S)
-            c.check(f"{get.host} is told, and finishes alone", "ended" in get.help_states("h6") or
-                    "lost" in get.help_states("h6"), f"{get.help_states('h6')}, {brought(done)}; at the switch {lent[get.host]:,}")
+            why = [e["reason"] for e in get.events if e["event"] == "help" and e["state"] == "lost"]
+            more = brought(done).get("h6", 0) - lent[get.host]
+            c.check(f"{get.host} is told why, and finishes alone", why == ["stopped"] and more < MIB,
+                    f"{why}, {brought(done)}; {more:,} bytes more from the helper")
         left, until = watch.now()["files"], time.monotonic() + IDLE_S
         while left > before and time.monotonic() < until:
             time.sleep(0.2)

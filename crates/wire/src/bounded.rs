@@ -118,6 +118,32 @@ pub(crate) mod json_u64_option {
     }
 }
 
+/// As [`json_u64_option`], on both sides of zero.
+pub(crate) mod json_i64_option {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    const MAX: i64 = super::MAX_JSON_INTEGER.cast_signed();
+
+    #[allow(clippy::ref_option)] // the shape that serde calls
+    pub(crate) fn serialize<S: Serializer>(
+        value: &Option<i64>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        value.map(|value| value.clamp(-MAX, MAX)).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<i64>, D::Error> {
+        let value = Option::<i64>::deserialize(deserializer)?;
+        if value.is_some_and(|value| !(-MAX..=MAX).contains(&value)) {
+            return Err(D::Error::custom("an integer beyond 2^53 - 1"));
+        }
+        Ok(value)
+    }
+}
+
 impl fmt::Display for OutOfBounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "longer than the allowed {}", self.max)

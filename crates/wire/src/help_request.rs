@@ -8,7 +8,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use url::Url;
 
-use crate::bounded::{json_u64, json_u64_option};
+use crate::bounded::{json_i64_option, json_u64, json_u64_option};
 use crate::{DeviceName, FileName, List, Text};
 
 /// A redirect chain has at most ten hops, so a request names at most eleven origins.
@@ -131,7 +131,7 @@ pub struct SourceValidator {
     /// As in the header: with quotes, and with `W/` when weak.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<Text<MAX_ETAG_BYTES>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "json_i64_option", skip_serializing_if = "Option::is_none")]
     pub last_modified_unix_s: Option<i64>,
 }
 

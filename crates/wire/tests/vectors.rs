@@ -215,6 +215,16 @@ fn what_is_out_of_bounds_is_not_read() {
     assert!(read(request).is_ok());
     let tag = vector!("source").replace("5f-a", &"a".repeat(MAX_ETAG_BYTES));
     assert!(serde_json::from_str::<Source>(&tag).is_err());
+    for (date, good) in [
+        ("9007199254740991", true),
+        ("-9007199254740991", true),
+        ("null", true),
+        ("9007199254740992", false),
+        ("-9223372036854775808", false),
+    ] {
+        let dated = vector!("source").replace("1762300800", date);
+        assert_eq!(serde_json::from_str::<Source>(&dated).is_ok(), good, "{date}");
+    }
     let features = vector!("hello").replace("\"fetch\"", &["\"x\""; 17].join(","));
     assert!(serde_json::from_str::<Hello>(&features).is_err());
 }
