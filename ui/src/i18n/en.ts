@@ -71,11 +71,11 @@ const helpReasons: Record<HelpReason, string> = {
   no_gain:
     'brings nothing more: most likely you both reach the server from the same public address',
   mismatch:
-    'sent something else than the server; what it brought was fetched again, and it is not asked any more',
+    'sent something else than the server; nothing of that is in the file, and it is not asked again',
   budget: 'has given as much as it wanted to give',
   stopped: 'has stopped helping',
   lost: 'cannot be reached any more',
-  other: 'gave no reason',
+  other: 'the help ended',
 };
 
 /** How somebody helps, in a word … */
@@ -89,7 +89,7 @@ const modeHelp: Record<'relay' | 'fetch', string> = {
 
 /** … what a candidate would learn … */
 const learns: Record<'relay' | 'fetch', string> = {
-  relay: 'learns only the servers',
+  relay: 'learns the servers and the size',
   fetch: 'learns the link',
 };
 
@@ -166,7 +166,7 @@ const asks: Record<AskChoice, string> = {
 const askHelp: Record<AskChoice, string> = {
   none: 'You can still ask later, in the details of the download.',
   friends:
-    'Friends who lend are asked. With https they only carry your encrypted connection. An http or ftp link they learn; one with a “?” in it is not passed on by itself.',
+    'Friends who lend are asked. With https they carry your encrypted connection wherever they can; one who cannot learns the link if its SHA-256 is given. An http or ftp link they learn. A link with a “?” in it is not passed on by itself.',
   everyone:
     'Strangers on this network are asked too. With https they only carry your encrypted connection; an http or ftp link they learn only where its SHA-256 is given. With a login only friends are asked, to carry.',
 };
@@ -586,7 +586,7 @@ export const en = {
   removeFriend: {
     title: (name: string) => `Remove ${name} from your friends?`,
     text: (name: string) =>
-      `${name} is a stranger again: it has to ask as everybody else, and its rule and pairing are gone. What you help it with ends.`,
+      `${name} is a stranger again: it has to ask as everybody else, and its rule and pairing are gone. What you help it with ends, and so does its help for your downloads.`,
     confirm: 'Remove friend',
     cancel: 'Keep',
   },
@@ -694,7 +694,7 @@ export const en = {
     strangers: (names: string) =>
       `${names}: no friend yet. To ask means that they may learn this link, and once they help they are a friend.`,
     strangersCarry: (names: string) =>
-      `${names}: no friend yet. They learn the servers and nothing else; once they help they are a friend.`,
+      `${names}: no friend yet. They learn the servers and the size, not the link and not the content; once they help they are a friend.`,
     and: (names: string[]) => names.join(', '),
     nobody: 'Nobody is there to be asked right now.',
     submit: (n: number) => `Ask ${n}`,

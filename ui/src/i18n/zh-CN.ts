@@ -187,18 +187,18 @@ export const zhCN: Catalogue = {
     completed: '文件已完整',
     cancelled: '已不再需要',
     no_gain: '没有带来更多：很可能你们以同一个公网地址访问服务器',
-    mismatch: '发来的内容与服务器的不同；它带来的部分已重新获取，以后不再询问它',
+    mismatch: '发来的内容与服务器的不同；文件里没有这些内容，以后不再询问它',
     budget: '愿意给出的额度已用完',
     stopped: '已停止帮忙',
     lost: '已联系不上',
-    other: '没有说明原因',
+    other: '帮忙已结束',
   },
   modes: { relay: '转运', fetch: '代取' },
   modeHelp: {
     relay: '转运你的加密连接；既看不到也改不了其中的内容。',
     fetch: '替你下载一部分并转交给你。',
   },
-  learns: { relay: '只会得知服务器', fetch: '会得知链接' },
+  learns: { relay: '会得知服务器和大小', fetch: '会得知链接' },
   modeAsks: {
     relay: '你的电脑转运一条加密连接：你既看不到也改不了其中的内容。',
     fetch: '你的电脑以你的名义下载，并转交给对方。',
@@ -251,7 +251,7 @@ export const zhCN: Catalogue = {
   askHelp: {
     none: '以后仍可在下载的详情里请人帮忙。',
     friends:
-      '会询问愿意出借带宽的好友。https 时他们只转运你的加密连接。http 或 ftp 链接他们会得知；含有“?”的链接不会自动告诉任何人。',
+      '会询问愿意出借带宽的好友。https 时他们尽可能转运你的加密连接；无法转运的好友在给出 SHA-256 时会得知链接。http 或 ftp 链接他们会得知。含有“?”的链接不会自动告诉任何人。',
     everyone:
       '也会询问此网络上的陌生人。https 时他们只转运你的加密连接；http 或 ftp 链接仅在给出 SHA-256 时才会让他们得知。带有登录信息时只请好友转运。',
   },
@@ -475,7 +475,7 @@ export const zhCN: Catalogue = {
   removeFriend: {
     title: (name) => `从好友中移除 ${name}？`,
     text: (name) =>
-      `${name} 重新成为陌生人：它必须像其他人一样先询问，规则和配对都会消失。正在帮它的会结束。`,
+      `${name} 重新成为陌生人：它必须像其他人一样先询问，规则和配对都会消失。你对它的帮助会结束，它对你下载的帮助也会结束。`,
     confirm: '移除好友',
     cancel: '保留',
   },
@@ -575,7 +575,7 @@ export const zhCN: Catalogue = {
     strangers: (names) =>
       `${names}：还不是好友。询问即表示他们可以得知这个链接；帮过忙之后就是好友了。`,
     strangersCarry: (names) =>
-      `${names}：还不是好友。他们只会得知服务器，别无其他；帮过忙之后就是好友了。`,
+      `${names}：还不是好友。他们会得知服务器和大小，不会得知链接和内容；帮过忙之后就是好友了。`,
     and: (names) => names.join('、'),
     nobody: '此刻没有人可以询问。',
     submit: (n) => `询问 ${n} 人`,
