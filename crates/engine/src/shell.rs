@@ -430,8 +430,8 @@ impl Shell {
             NetworkFact::Presence(PresenceNews::Offline { id }) => {
                 network.online.remove(&id);
             }
-            NetworkFact::Presence(PresenceNews::OtherKey { id, found }) => {
-                network.found_other(id, found);
+            NetworkFact::Presence(PresenceNews::OtherKey { id, found, at }) => {
+                network.found_other(id, found, at);
             }
             NetworkFact::Pairing => self.befriend_paired(),
             NetworkFact::Incoming(incoming) => network.take_in(incoming, now.monotonic),
