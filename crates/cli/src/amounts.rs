@@ -6,7 +6,7 @@ const MOST: f64 = ((1_u64 << 53) - 1) as f64;
 /// Reads `10GB`, `500MiB`, `1.5 TB`, `1000`; 0 stands for no bound.
 pub fn parse_bytes(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text);
-    number.zip(factor(unit)).and_then(|(number, factor)| whole(number * factor)).ok_or_else(|| {
+    number.zip(factor(unit)).and_then(bounded).ok_or_else(|| {
         format!("{text:?} is no amount: expected one such as 10GB, 500MiB or 1.5TB; 0 for no bound")
     })
 }
@@ -24,12 +24,7 @@ pub fn parse_rate(text: &str) -> Result<u64, String> {
         Some(_) => None,
         None => factor(unit),
     };
-    let bytes = number.zip(factor).and_then(|(number, factor)| {
-        let bytes = whole(number * factor)?;
-        // Less than a byte would be rounded to no limit at all.
-        (bytes > 0 || number == 0.0).then_some(bytes)
-    });
-    bytes.ok_or_else(|| {
+    number.zip(factor).and_then(bounded).ok_or_else(|| {
         format!(
             "{text:?} is no rate: expected one such as 20MB/s, 2MiB/s or 50mbit; 0 for no limit"
         )
@@ -57,6 +52,12 @@ fn factor(unit: impl AsRef<str>) -> Option<f64> {
     }
 }
 
+/// So many bytes. What is less than one would be rounded to no bound at all.
+fn bounded((number, factor): (f64, f64)) -> Option<u64> {
+    let bytes = whole(number * factor)?;
+    (bytes > 0 || number == 0.0).then_some(bytes)
+}
+
 fn whole(bytes: f64) -> Option<u64> {
     (bytes.is_finite() && bytes <= MOST).then_some(bytes.round() as u64)
 }
@@ -80,7 +81,20 @@ mod tests {
         ] {
             assert_eq!(parse_bytes(text), Ok(bytes), "{text}");
         }
-        for bad in ["", "GB", "10XB", "-1", "1e9", "1..2", "10iB", "99999999TB", "10MB/s", "∞"] {
+        for bad in [
+            "",
+            "GB",
+            "10XB",
+            "-1",
+            "1e9",
+            "1..2",
+            "10iB",
+            "99999999TB",
+            "10MB/s",
+            "∞",
+            "0.3",
+            "0.0001KB",
+        ] {
             let error = parse_bytes(bad).unwrap_err();
             assert!(error.contains("10GB"), "{error}");
         }

@@ -227,10 +227,15 @@ impl TermsGiven {
 
     /// The terms of one peer: what is not given is as it is for all.
     pub fn rule(self) -> RuleTerms {
+        self.over(RuleTerms::default())
+    }
+
+    /// The terms of a peer that has some: what is not given stays.
+    pub fn over(self, before: RuleTerms) -> RuleTerms {
         RuleTerms {
-            daily_bytes: self.budget.unwrap_or(0),
-            bytes_per_s: self.limit.unwrap_or(0),
-            hours: self.hours,
+            daily_bytes: self.budget.unwrap_or(before.daily_bytes),
+            bytes_per_s: self.limit.unwrap_or(before.bytes_per_s),
+            hours: self.hours.or(before.hours),
         }
     }
 }
@@ -270,4 +275,19 @@ pub struct Device {
     /// The device's id; of a known one, 8 letters or more of its beginning are enough
     #[arg(value_name = "DEVICE")]
     pub device: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_given_of_a_rule_stays_as_it_was() {
+        let before = RuleTerms { daily_bytes: 7, bytes_per_s: 8, hours: "22-08".parse().ok() };
+        assert!(before.hours.is_some());
+        let given = TermsGiven { limit: Some(9), ..TermsGiven::default() };
+        assert_eq!(given.over(before), RuleTerms { bytes_per_s: 9, ..before });
+        let lifted = TermsGiven { budget: Some(0), ..TermsGiven::default() };
+        assert_eq!(lifted.over(before), RuleTerms { daily_bytes: 0, ..before });
+    }
 }

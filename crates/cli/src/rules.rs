@@ -53,7 +53,10 @@ async fn change_rules(global: &Global, change: &RuleChange) -> Result<String, Pr
     match change {
         RuleChange::Always { device, terms } => {
             let (peer, name) = at.find(&device.device).await?;
-            let terms = terms.rule();
+            let known = at.terms().await?.rules;
+            let id = peer.to_string();
+            let rule = known.iter().find(|rule| rule.peer == id).map(|rule| rule.terms);
+            let terms = terms.over(rule.unwrap_or_default());
             at.change(Change::SetRule { peer, terms }).await?;
             Ok(format!("{name} is always helped: {}.", in_words(&terms)))
         }

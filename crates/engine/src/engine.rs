@@ -1,6 +1,7 @@
 //! The one front door for every front end.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -95,7 +96,7 @@ impl WeakEngine {
 }
 
 /// What a person wants to download.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase", default)]
 #[ts(export)]
 pub struct NewDownload {
@@ -119,6 +120,22 @@ pub struct NewDownload {
     /// What an earlier instance made of this wish, by its id: that is meant, even if it is finished by now.
     #[ts(skip)]
     pub known_as: Option<u64>,
+}
+
+/// Without the link and what the header fields hold, which may be secrets.
+impl fmt::Debug for NewDownload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url: _, dir, out, sha256, connections, headers, ask, known_as } = self;
+        f.debug_struct("NewDownload")
+            .field("dir", dir)
+            .field("out", out)
+            .field("sha256", sha256)
+            .field("connections", connections)
+            .field("headers", &headers.len())
+            .field("ask", ask)
+            .field("known_as", known_as)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Whom to ask for help with a new download.
@@ -216,6 +233,7 @@ impl Engine {
             alone,
             settings: settings.clone(),
             asked_at: Duration::ZERO,
+            touched_at: Duration::ZERO,
             clock: Clock::start(),
         };
         let raised = Arc::new(watch::Sender::new(0));

@@ -238,11 +238,8 @@ async fn ask_through(
     origins: &Origins,
     request: &FetchRequest,
 ) -> Result<Answer, LeaseEnd> {
-    let answer = origins.fetch(request).await.map_err(|error| match relay.take_refusal() {
-        // The helper said why there was no connection.
-        Some(refusal) if error.is_of_the_connection() => helper_trouble(&refusal),
-        _ => relay_trouble(&error),
-    })?;
+    let asked = origins.fetch(request).await;
+    let answer = asked.map_err(|error| no_answer_through(&error, relay.take_refusal()))?;
     Ok(Answer {
         accepted: answer.accepted,
         suggested_name: None,
@@ -251,18 +248,29 @@ async fn ask_through(
     })
 }
 
+/// Why there was no answer through a relay. A refusal explains why there was no connection, and nothing else: it may be that
+/// of another connection, and whoever meddles with one could refuse the next to hide it.
+fn no_answer_through(error: &FetchError, refusal: Option<CallError>) -> LeaseEnd {
+    match refusal {
+        Some(refusal) if error.is_of_the_connection() && !is_tampered(error) => {
+            helper_trouble(&refusal)
+        }
+        _ => relay_trouble(error),
+    }
+}
+
+fn is_tampered(error: &FetchError) -> bool {
+    matches!(error, FetchError::Damaged { .. } | FetchError::Tls { untrusted: true, .. })
+}
+
 /// What went wrong behind a relay. A connection that somebody has meddled with, and a certificate that is not the origin's, are
 /// the relay's doing: over this device's own line the origin was met before.
 fn relay_trouble(error: &FetchError) -> LeaseEnd {
-    let tampered = match error {
-        FetchError::NotConsented { to, .. } => {
-            return LeaseEnd::Elsewhere { to: Some(to.clone()) };
-        }
-        FetchError::Damaged { .. } | FetchError::Tls { untrusted: true, .. } => true,
-        _ => false,
-    };
+    if let FetchError::NotConsented { to, .. } = error {
+        return LeaseEnd::Elsewhere { to: Some(to.clone()) };
+    }
     match trouble(error) {
-        LeaseEnd::Trouble { failure, .. } if tampered => {
+        LeaseEnd::Trouble { failure, .. } if is_tampered(error) => {
             LeaseEnd::Trouble { trouble: FetchTrouble::Tampered, failure }
         }
         end => end,
@@ -299,6 +307,26 @@ fn trouble(error: &FetchError) -> LeaseEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_refusal_hides_that_a_relay_has_meddled() {
+        let host = || "files.example".to_owned();
+        let refusal = || Some(CallError::Nonsense("a refusal"));
+        let tampered = |end: LeaseEnd| {
+            matches!(end, LeaseEnd::Trouble { trouble: FetchTrouble::Tampered, .. })
+        };
+        let damaged = FetchError::Damaged { host: host(), received_bytes: 7, source: None };
+        let untrusted =
+            FetchError::Tls { host: host(), why: String::new(), untrusted: true, source: None };
+        let lost = FetchError::Interrupted { host: host(), received_bytes: 0, source: None };
+        assert!(tampered(no_answer_through(&damaged, refusal())));
+        assert!(tampered(no_answer_through(&untrusted, refusal())));
+        let LeaseEnd::Trouble { trouble, failure } = no_answer_through(&lost, refusal()) else {
+            panic!("no trouble");
+        };
+        assert_eq!((trouble, failure.code), (FetchTrouble::Fatal, FailureCode::Interrupted));
+        assert!(failure.message.contains("A helper"), "{failure:?}");
+    }
 
     #[test]
     fn nothing_is_taken_past_a_cut_and_a_cut_never_goes_back() {

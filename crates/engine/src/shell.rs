@@ -35,6 +35,8 @@ use crate::writer::{Part, Writer, discard_part};
 const MAX_WAITING_FACTS: usize = 1024;
 /// Front ends are told of changes at most so often.
 const TELL_EVERY: Duration = Duration::from_millis(100);
+/// … and of time alone, which prompts and sessions show in seconds, at most so often.
+const TOUCH_EVERY: Duration = Duration::from_secs(1);
 /// Peers are asked at most so often; who is asked again, and when, is the core's to say.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 /// How long a shutdown waits for part files to be closed.
@@ -129,6 +131,8 @@ pub struct Shell {
     pub settings: Settings,
     /// When peers were asked last.
     pub asked_at: Duration,
+    /// When windows were last told that time has passed.
+    pub touched_at: Duration,
     pub clock: Clock,
 }
 
@@ -245,12 +249,13 @@ impl Shell {
         let now = self.clock.now();
         self.presenter.sample(&self.core, now);
         if let Some(network) = &mut self.network {
-            let desk_shows = network.tick_desk(now.monotonic, Clock::local());
+            let changed = network.tick_desk(now.monotonic, Clock::local());
             if let Some(day) = network.lent_to_store(now.monotonic, false) {
                 self.saver.apply(vec![Op::PutLentDay(day)], None);
             }
-            if network.server.pairings().tick() || desk_shows {
-                self.core.touch();
+            let shows_time = network.server.pairings().tick() | network.shows_time();
+            if changed || (shows_time && now.monotonic >= self.touched_at + TOUCH_EVERY) {
+                self.touched_at = now.monotonic;
                 self.core.touch();
             }
             // Kept as long as the download lives: it also says whom the user has named.
@@ -425,8 +430,8 @@ impl Shell {
             NetworkFact::Presence(PresenceNews::Offline { id }) => {
                 network.online.remove(&id);
             }
-            NetworkFact::Presence(PresenceNews::OtherKey { id, found }) => {
-                network.found_other(id, found);
+            NetworkFact::Presence(PresenceNews::OtherKey { id, found, at }) => {
+                network.found_other(id, found, at);
             }
             NetworkFact::Pairing => self.befriend_paired(),
             NetworkFact::Incoming(incoming) => network.take_in(incoming, now.monotonic),

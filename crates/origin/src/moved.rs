@@ -13,6 +13,7 @@ pub(crate) struct Moved {
     ways: Mutex<VecDeque<Way>>,
 }
 
+#[derive(Clone)]
 struct Way {
     from: Url,
     to: Url,
@@ -42,6 +43,11 @@ impl Moved {
         self.lock().retain(|way| way.from != *from);
     }
 
+    /// The same as it is now; what either learns later is its own.
+    pub(crate) fn copy(&self) -> Self {
+        Self { ways: Mutex::new(self.lock().clone()) }
+    }
+
     fn lock(&self) -> MutexGuard<'_, VecDeque<Way>> {
         self.ways.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -57,6 +63,20 @@ impl fmt::Debug for Moved {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_copy_knows_what_was_known_and_goes_its_own_way() {
+        let url = |path: &str| Url::parse(&format!("http://example.org/{path}")).unwrap();
+        let own = Moved::default();
+        own.remember(&url("a"), &url("signed-for-own"), &[]);
+        let relay = own.copy();
+        assert_eq!(relay.find(&url("a")), Some((url("signed-for-own"), Vec::new())));
+        relay.forget(&url("a"));
+        relay.remember(&url("a"), &url("signed-for-relay"), &[]);
+        assert_eq!(own.find(&url("a")), Some((url("signed-for-own"), Vec::new())));
+        own.forget(&url("a"));
+        assert_eq!(relay.find(&url("a")), Some((url("signed-for-relay"), Vec::new())));
+    }
 
     #[test]
     fn the_oldest_way_is_forgotten_first() {

@@ -90,15 +90,16 @@ impl Origins {
         })
     }
 
-    /// The same servers, through this proxy, and redirects lead to these origins only. Where redirects have led is known to
-    /// both; connections are not shared.
+    /// The same servers, through this proxy, and redirects lead to these origins only. Where redirects have led until
+    /// now is known to both; from then on each remembers its own, since a link may be signed for the address that asked.
+    /// Connections are not shared.
     ///
     /// # Errors
     /// The proxy's URL makes no sense.
     pub fn through(&self, proxy: &Url, consented: &[Url]) -> Result<Self, Failure> {
         let proxy = ProxyMode::Through(proxy.clone());
         let other = Self::new(&Options { proxy, ..(*self.options).clone() })?;
-        Ok(Self { moved: Arc::clone(&self.moved), ..other.within(consented) })
+        Ok(Self { moved: Arc::new(self.moved.copy()), ..other.within(consented) })
     }
 
     /// The same servers, but redirects lead to these origins (scheme, host, port) only. Shares the connections that wait for

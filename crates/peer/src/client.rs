@@ -87,7 +87,7 @@ pub enum CallError {
     /// Somebody else answers where the peer should be. Nothing was sent. Never a reason to trust
     /// the other key.
     #[error("another device answers at the peer's address: {found:?}")]
-    WrongDevice { found: PeerId },
+    WrongDevice { found: PeerId, at: SocketAddr },
     /// The connection broke or fell silent in the middle. Whether the request was carried out is
     /// not known.
     #[error("the connection to the peer was lost")]

@@ -5,6 +5,7 @@
 //! worth the same.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use manyhands_core::PeerId;
@@ -45,6 +46,8 @@ pub enum PresenceNews {
     OtherKey {
         id: PeerId,
         found: PeerId,
+        /// Whether it was ever there is for the shell to know: hints are anybody's.
+        at: SocketAddr,
     },
 }
 
@@ -112,14 +115,14 @@ struct Lookout {
     news: BTreeSet<PeerId>,
     told: BTreeMap<PeerId, Hello>,
     /// Friends in whose place another device was found, as far as it was told.
-    told_other: BTreeMap<PeerId, PeerId>,
+    told_other: BTreeMap<PeerId, (PeerId, SocketAddr)>,
 }
 
 struct Peer {
     remote: RemotePeer,
     hello: Option<Hello>,
     /// Who answered in its place at the last greeting.
-    other: Option<PeerId>,
+    other: Option<(PeerId, SocketAddr)>,
     failures: u32,
     next: Instant,
     greeting: bool,
@@ -169,11 +172,11 @@ impl Lookout {
         }
     }
 
-    fn seen(&mut self, id: PeerId, addresses: &[std::net::SocketAddr]) {
+    fn seen(&mut self, id: PeerId, addresses: &[SocketAddr]) {
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.leaving = false;
             // Where it has answered stays the first guess: a hint may be anybody's.
-            let mut all = if peer.hello.is_some() { peer.remote.addresses() } else { Vec::new() };
+            let mut all = peer.remote.addresses();
             all.truncate(1);
             all.extend_from_slice(addresses);
             peer.remote.set_addresses(&all);
@@ -271,8 +274,8 @@ impl Lookout {
             }
             Err(error) => {
                 debug!(peer = %id.short(), %error, "no greeting");
-                if let CallError::WrongDevice { found } = error {
-                    peer.other = Some(found);
+                if let CallError::WrongDevice { found, at } = error {
+                    peer.other = Some((found, at));
                 }
                 peer.failures = peer.failures.saturating_add(1);
                 let doubled = 1_u32 << (peer.failures - 1).min(16);
@@ -294,11 +297,11 @@ impl Lookout {
             let other = peer.and_then(|peer| peer.other);
             let online =
                 peer.and_then(|peer| peer.hello.clone().map(|hello| (peer.remote.clone(), hello)));
-            if let Some(found) = other.filter(|_| self.friends.borrow().contains(&id))
-                && self.told_other.insert(id, found) != Some(found)
+            if let Some((found, at)) = other.filter(|_| self.friends.borrow().contains(&id))
+                && self.told_other.insert(id, (found, at)) != Some((found, at))
             {
                 // Whether it is online is told after this.
-                return Some(PresenceNews::OtherKey { id, found });
+                return Some(PresenceNews::OtherKey { id, found, at });
             }
             self.news.remove(&id);
             match online {

@@ -273,6 +273,20 @@ async fn the_budget_is_kept_to_the_byte_and_ends_the_session() {
 }
 
 #[tokio::test]
+async fn a_stream_that_waits_for_its_turn_does_not_outlive_the_budget() {
+    let (lin, mut mo) = (Requester::new(), Helper::start(Rules::default()).await);
+    let peer = lin.to(&mo);
+    let id = session(&peer, &mut mo, 64 * MIB).await;
+    mo.server.set_session_rate(id, Some(0));
+    let mut content = within(peer.content(id, ByteRange::from_len(0, MIB))).await.unwrap();
+    let ended = mo.server.end(id, HelpEnd::Budget).unwrap();
+    assert_eq!(ended.reason, HelpEnd::Budget);
+    // Nothing may go, and so nothing would ever wake it.
+    let read = within(content.body.next()).await;
+    assert!(read.is_err(), "{read:?}");
+}
+
+#[tokio::test]
 async fn streams_side_by_side_never_bring_more_than_the_budget() {
     let (lin, mut mo) = (Requester::new(), Helper::start(Rules::default()).await);
     let peer = lin.to(&mo);

@@ -64,7 +64,7 @@ async fn another_device_at_a_known_address_hears_nothing() {
     let (errors, ()) = within(async { tokio::join!(calls, serve) }).await;
     for error in errors {
         match error {
-            CallError::WrongDevice { found } => assert_eq!(found, eve.identity.id()),
+            CallError::WrongDevice { found, .. } => assert_eq!(found, eve.identity.id()),
             other => panic!("{other:?}"),
         }
     }

@@ -443,7 +443,7 @@ async fn a_friend_in_whose_place_another_device_answers_is_told_of_until_it_is_b
     seen(stranger, &eve).await;
     seen(mo.identity.id(), &eve).await;
     match within(news.recv()).await.unwrap() {
-        PresenceNews::OtherKey { id, found } => {
+        PresenceNews::OtherKey { id, found, .. } => {
             assert_eq!((id, found), (mo.identity.id(), eve.identity.id()));
         }
         other => panic!("{other:?}"),
@@ -466,7 +466,7 @@ async fn a_friend_in_whose_place_another_device_answers_is_told_of_until_it_is_b
     let told = async {
         loop {
             match within(news.recv()).await.unwrap() {
-                PresenceNews::OtherKey { id, found } => {
+                PresenceNews::OtherKey { id, found, .. } => {
                     break assert_eq!((id, found), (mo.identity.id(), another.id()));
                 }
                 PresenceNews::Offline { .. } => {}

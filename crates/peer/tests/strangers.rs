@@ -80,7 +80,7 @@ async fn to_another_key_go_a_hello_and_an_alert_and_not_one_byte_more() {
         let both = async { tokio::join!(calling, overhear(&listener, eve.address())) };
         let (error, heard) = within(both).await;
         assert!(
-            matches!(error, Some(CallError::WrongDevice { found }) if found == eve.identity.id())
+            matches!(error, Some(CallError::WrongDevice { found, .. }) if found == eve.identity.id())
         );
         let sent = records(&heard);
         assert_eq!(sent.len(), 2, "call {call}: {sent:?}");

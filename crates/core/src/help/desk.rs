@@ -43,6 +43,9 @@ const MAX_ENDING: usize = 256;
 struct Pending {
     ask: HelpAsk,
     expires: Duration,
+    /// What the user was told that a yes costs at most. Only ever less: midnight makes no yes dearer
+    /// than the one that was read.
+    most_bytes: u64,
 }
 
 /// What allows a session.
@@ -87,7 +90,7 @@ impl HelpDesk {
             DeskInput::Requested(ask) => self.requested(ask, now),
             DeskInput::UserAccepted { id, budget_bytes } => {
                 if let Some(pending) = self.close(id) {
-                    let budget = budget_bytes.unwrap_or(u64::MAX).min(pending.ask.budget_bytes);
+                    let budget = budget_bytes.unwrap_or(u64::MAX).min(pending.most_bytes);
                     self.accepted_by_user(&pending.ask, budget, now);
                 }
             }
@@ -162,10 +165,11 @@ impl HelpDesk {
         prompts
     }
 
-    /// The most that a yes would cost now.
+    /// The most that a yes to an open prompt costs; a yes keeps to it.
     #[must_use]
     pub fn most_bytes(&self, ask: &HelpAsk) -> u64 {
-        ask.budget_bytes.min(self.left_today())
+        let shown = self.pending.get(&ask.id).map_or(ask.budget_bytes, |p| p.most_bytes);
+        shown.min(self.left_today())
     }
 
     /// Whether this device has asked in vain so often that the user might rather never hear of it.
@@ -252,7 +256,9 @@ impl HelpDesk {
             return self.answer(id, HelpAnswer::Decline(reason));
         }
         self.attention.spend(&ask, now);
-        self.pending.insert(id, Pending { ask, expires: now.saturating_add(self.bounds.expiry) });
+        let expires = now.saturating_add(self.bounds.expiry);
+        let most_bytes = self.most_bytes(&ask);
+        self.pending.insert(id, Pending { ask, expires, most_bytes });
         self.effects.push_back(DeskEffect::Prompt { id });
     }
 
@@ -336,6 +342,10 @@ impl HelpDesk {
             .collect();
         for (id, reason) in over {
             self.end(id, reason);
+        }
+        let left = self.left_today();
+        for pending in self.pending.values_mut() {
+            pending.most_bytes = pending.most_bytes.min(left);
         }
         self.share_rates();
     }

@@ -50,6 +50,22 @@ fn a_session_gets_no_more_than_what_is_left_of_the_day() {
 }
 
 #[test]
+fn a_yes_costs_no_more_than_what_was_shown_even_past_midnight() {
+    let mut desk = desk_on(110 * MIB, None);
+    request(&mut desk, friend(1, 1), s(0));
+    yes(&mut desk, 1);
+    sent(&mut desk, 1, 70 * MIB, s(1));
+    request(&mut desk, friend(2, 2), s(1));
+    let cost = |desk: &HelpDesk| desk.prompts().first().map(|(ask, _)| desk.most_bytes(ask));
+    assert_eq!(cost(&desk), Some(40 * MIB));
+    sent(&mut desk, 1, 80 * MIB, s(1));
+    assert_eq!(cost(&desk), Some(30 * MIB), "less is left by now");
+    desk.handle(clock(101, 0), s(1));
+    assert_eq!(cost(&desk), Some(30 * MIB));
+    assert_eq!(yes(&mut desk, 2), [accepted(2, 30 * MIB)]);
+}
+
+#[test]
 fn when_the_day_is_used_up_everything_ends_and_nothing_begins_before_midnight() {
     let mut desk = desk_on(150 * MIB, None);
     for n in 1..=2 {

@@ -189,15 +189,17 @@ impl Network {
         runs
     }
 
-    /// Lets time pass: prompts expire, budgets are used up, hours end. Whether there is anything to show that changes with
-    /// time.
+    /// Whether there is anything to show that changes with time.
+    pub fn shows_time(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Lets time pass: prompts expire, budgets are used up, hours end. Whether any of it came about.
     pub fn tick_desk(&mut self, now: Duration, clock: LocalTime) -> bool {
-        let shown = !self.waiting.is_empty();
         self.desk.handle(DeskInput::LocalTime(clock), now);
         self.tell_sent(now);
         self.desk.handle(DeskInput::Tick, now);
-        self.carry_out_desk(now);
-        shown
+        self.carry_out_desk(now)
     }
 
     /// Tells the desk what each session has sent, and whether somebody is still there.
@@ -231,8 +233,11 @@ impl Network {
         self.carry_out_desk(now);
     }
 
-    fn carry_out_desk(&mut self, now: Duration) {
+    /// Whether there was anything to carry out.
+    fn carry_out_desk(&mut self, now: Duration) -> bool {
+        let mut any = false;
         while let Some(effect) = self.desk.poll_effect() {
+            any = true;
             match effect {
                 // Prompts are shown from the desk's list.
                 DeskEffect::Prompt { .. } | DeskEffect::ClosePrompt { .. } => {}
@@ -262,6 +267,7 @@ impl Network {
                 }
             }
         }
+        any
     }
 }
 

@@ -93,9 +93,9 @@ impl Network {
     /// Another device than the friend who was last there, or a bound is reached.
     pub fn begin_pairing(&mut self, met: &Met) -> Result<String, Failure> {
         let id = met.remote.id();
-        let usurped = met.address.and_then(|address| self.last_at(address)).filter(|f| *f != id);
-        if let Some(friend) = usurped {
-            self.found_other(friend, id);
+        let usurped = met.address.and_then(|address| Some((self.last_at(address)?, address)));
+        if let Some((friend, address)) = usurped.filter(|(friend, _)| *friend != id) {
+            self.found_other(friend, id, address);
             return Err(other_key(&self.name_of(friend), friend, id));
         }
         if let Some(open) = self.server.pairings().open_with(id) {
@@ -174,8 +174,12 @@ impl Network {
         Some(friend.clone())
     }
 
-    /// Another device answers in the place of a friend.
-    pub fn found_other(&mut self, friend: PeerId, found: PeerId) {
+    /// Another device answers in the place of a friend. Only where the friend was reached before: where it is merely said to
+    /// be, anybody may have said so.
+    pub fn found_other(&mut self, friend: PeerId, found: PeerId, at: SocketAddr) {
+        if !self.friends.get(&friend).is_some_and(|friend| friend.last_addresses.contains(&at)) {
+            return;
+        }
         if found == self.id || !self.is_friend(friend) {
             // An address of yesterday that is this device's own today says nothing about the friend.
             return;
@@ -215,7 +219,9 @@ impl Meant {
         match self {
             Self::Device { remote, name } => match remote.hello().await {
                 Ok(_) => Ok(Met { remote, name, address: None }),
-                Err(CallError::WrongDevice { found }) => Err(other_key(&name, remote.id(), found)),
+                Err(CallError::WrongDevice { found, .. }) => {
+                    Err(other_key(&name, remote.id(), found))
+                }
                 Err(error) => {
                     tracing::debug!(peer = %remote.id().short(), %error, "not met");
                     Err(not_online(&name))

@@ -138,12 +138,15 @@ async fn ask(
     }
     let way = match what.mode {
         HelpMode::Fetch => {
-            remote.give_source(id, &what.url, &what.identity).await?;
-            Way::Fetch
+            remote.give_source(id, &what.url, &what.identity).await.map(|()| Way::Fetch)
         }
-        HelpMode::Relay => relay(remote, id, origins, &what.origins, servers).await?,
+        HelpMode::Relay => relay(remote, id, origins, &what.origins, servers).await,
     };
-    Ok((id, answer, Some(way)))
+    if way.is_err() {
+        // Nobody else would: a helper that has agreed waits long before it takes us for lost.
+        drop(remote.withdraw(id).await);
+    }
+    Ok((id, answer, Some(way?)))
 }
 
 /// A client of its own whose connections the helper carries.

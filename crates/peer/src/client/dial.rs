@@ -48,7 +48,10 @@ impl Target {
         loop {
             if more && (tries.is_empty() || Instant::now() >= next_try) {
                 match waiting.next() {
-                    Some(address) => tries.push(self.one(address, config.clone())),
+                    Some(address) => {
+                        let one = self.one(address, config.clone());
+                        tries.push(async move { (address, one.await) });
+                    }
                     None => more = false,
                 }
                 next_try = Instant::now() + self.waits.stagger;
@@ -60,10 +63,18 @@ impl Target {
                 return Err(failure);
             }
             tokio::select! {
-                Some(result) = tries.next() => match result {
+                Some((address, result)) = tries.next() => match result {
                     Ok(dialed) => return Ok(dialed),
                     Err(HandshakeError::WrongDevice { found }) => {
-                        failure = CallError::WrongDevice { found };
+                        // The best guess counts: the others may be anybody's hints.
+                        let rank = |at: &SocketAddr| addresses.iter().position(|a| a == at);
+                        let better = match &failure {
+                            CallError::WrongDevice { at, .. } => rank(&address) < rank(at),
+                            _ => true,
+                        };
+                        if better {
+                            failure = CallError::WrongDevice { found, at: address };
+                        }
                     }
                     Err(error) => {
                         if !matches!(failure, CallError::WrongDevice { .. }) {

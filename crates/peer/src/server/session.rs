@@ -40,6 +40,8 @@ pub(crate) const MAX_TUNNELS: usize = 8;
 /// New tunnels of one session in [`NEW_TUNNELS`].
 pub(crate) const MAX_NEW_TUNNELS: usize = 60;
 const NEW_TUNNELS: Duration = Duration::from_secs(60);
+/// When the budget runs out, what is under way may still reach the requester for so long.
+pub(crate) const LAST_BYTES: Duration = Duration::from_secs(1);
 /// How often sessions are looked over.
 const SWEEP: Duration = Duration::from_secs(5);
 
@@ -211,7 +213,24 @@ impl Sessions {
 
     pub(crate) fn end_by_order(&self, id: HelpId, reason: HelpEnd) -> Option<EndedSession> {
         let session = self.lock().get(&id).cloned()?;
-        session.end_by_helper(reason)
+        let ended = session.end_by_helper(reason)?;
+        self.cut_after_last_bytes(&session);
+        Some(ended)
+    }
+
+    /// Cuts what an ended budget has left open, in a moment, or at once when nobody is served any
+    /// more: a stream that waits for the origin, or for its turn, would hold its place for as long
+    /// as they like. Tunnels end by themselves.
+    fn cut_after_last_bytes(&self, session: &Arc<Session>) {
+        if !session.is_used_up() || session.request.mode != Mode::Fetch {
+            return;
+        }
+        let (session, closed) = (session.clone(), self.closed.clone());
+        tokio::spawn(async move {
+            // `None` when it is closed: then too.
+            let _ = closed.run_until_cancelled(tokio::time::sleep(LAST_BYTES)).await;
+            session.lock().streams.values().for_each(CancellationToken::cancel);
+        });
     }
 
     pub(crate) fn set_session_rate(&self, id: HelpId, bytes_per_s: Option<u64>) {

@@ -21,7 +21,7 @@ use tracing::debug;
 
 use super::client_hello::{ClientHello, HelloRefusal, MAX_CLIENT_HELLO_BYTES, read_client_hello};
 use super::connection::Caller;
-use super::session::{Stream, parse_id};
+use super::session::{LAST_BYTES, Stream, parse_id};
 use super::{ServerWaits, Shared};
 use crate::content::FetchFailure;
 use crate::tunnel::{TunnelOrder, TunnelStream};
@@ -33,8 +33,6 @@ const UPSTREAM_BYTES: u64 = 16 * 1024;
 const DOWNSTREAM_PER_UPSTREAM: u64 = 50;
 /// What is read at a time, in each direction.
 const BUFFER_BYTES: usize = 64 * 1024;
-/// When the budget has run out, its last bytes get so long to go out.
-const LAST_BYTES: Duration = Duration::from_secs(1);
 
 /// A tunnel that is open towards the origin.
 pub(super) struct Tunnel {

@@ -51,6 +51,7 @@ impl Stream {
         if self.session.budget().is_some_and(|budget| self.session.sent_bytes() >= budget)
             && let Some(ended) = self.session.end_by_helper(HelpEnd::Budget)
         {
+            self.sessions.cut_after_last_bytes(&self.session);
             self.sessions.tell(Incoming::Ended(ended));
             return true;
         }
