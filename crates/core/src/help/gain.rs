@@ -23,7 +23,7 @@ const SETTLED: Duration = Duration::from_millis(2000);
 /// Nothing is tried for what would be over sooner than this.
 const WORTH_TRYING: Duration = Duration::from_secs(8);
 /// After somebody has paused or gone on, throughput is counted from here …
-const WARM_UP: Duration = Duration::from_millis(600);
+const WARM_UP: Duration = Duration::from_millis(700);
 /// … to here.
 const PAUSE: Duration = Duration::from_millis(1400);
 /// Should nobody look when it is over, whoever pauses goes on by itself after so much more.
@@ -88,6 +88,8 @@ struct Trial {
     /// The totals at the end of the warm-up, and when that was.
     mark: Option<(Duration, BTreeMap<SourceId, u64>)>,
     suspects: Vec<SourceId>,
+    /// This device has just gone on, too: it is still getting faster.
+    own_resumed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -175,7 +177,9 @@ impl Gain {
             Question::Third { .. } => GainOrder::GoOn { sources: suspects.clone() },
         };
         let before = sources.iter().map(|source| (source.id, source.rate)).collect();
-        self.trial = Some(Trial { question, began: now, before, mark: None, suspects });
+        let own_resumed = false;
+        self.trial =
+            Some(Trial { question, began: now, before, mark: None, suspects, own_resumed });
         order
     }
 
@@ -218,7 +222,11 @@ impl Gain {
                 // Measured against all of them at work.
                 let seen: Vec<_> =
                     sources.iter().map(|s| Seen { rate: before(s.id), ..*s }).collect();
-                vec![resume, self.begin(Question::Second, suspects, &seen, now)]
+                let pause = self.begin(Question::Second, suspects, &seen, now);
+                if let Some(trial) = &mut self.trial {
+                    trial.own_resumed = true;
+                }
+                vec![resume, pause]
             }
             Question::Second => {
                 let is_suspect = |s: &&Seen| trial.suspects.contains(&s.id);
@@ -238,7 +246,9 @@ impl Gain {
                         now,
                     )];
                 }
-                if over || (now >= *marked + CLEAR && gained < missing * MISSED) {
+                let clear =
+                    !trial.own_resumed && now >= *marked + CLEAR && gained < missing * MISSED;
+                if over || clear {
                     let resume = GainOrder::GoOn { sources: trial.suspects.clone() };
                     self.clear(trial.suspects, now);
                     return vec![resume];
