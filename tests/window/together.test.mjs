@@ -273,17 +273,34 @@ test('four hands: everybody is seen in the picture of a download', options, asyn
   }
 });
 
-test("Mo accepts with the notification's button", options, async () => {
-  const digest = await linBegins('thesis.zip');
-  await linAsks('Mo');
-  const card = await desks.mo.notified(/^Lin asks for help$/);
-  // They have helped one another: the file has a name now.
-  assert.match(card.body, /thesis\.zip.*50\.3 MB.*origin\.lab/);
-  await desks.mo.press(card, 'Help');
-  await linSeesHelpOf('Mo');
-  await mo.gone('[data-testid=request]');
-  await finishSoon('thesis.zip', digest);
-});
+test(
+  "Mo accepts with the notification's button, and stops; Lin goes on alone",
+  options,
+  async () => {
+    const digest = await linBegins('thesis.zip');
+    await linAsks('Mo');
+    const card = await desks.mo.notified(/^Lin asks for help$/);
+    // They have helped one another: the file has a name now.
+    assert.match(card.body, /thesis\.zip.*50\.3 MB.*origin\.lab/);
+    await desks.mo.press(card, 'Help');
+    await linSeesHelpOf('Mo');
+    await mo.gone('[data-testid=request]');
+    await mo.click('[data-testid=go-helping]');
+    await moSeesSent(2 * MIB);
+    await mo.click('[data-testid=helping][data-peer-name=Lin] [data-testid=helping-stop]');
+    await mo.gone('[data-testid=helping]');
+    await linIsTold('Mo', 'ended');
+    await lin.rowIs('thesis.zip', 'downloading');
+    const percent = await lin.percent('thesis.zip');
+    await until(
+      async () => (await lin.percent('thesis.zip')) > percent,
+      MEET_MS,
+      'more to come without Mo',
+    );
+    await finishSoon('thesis.zip', digest);
+    assert.ok((await shareOf('Mo')) > 0, 'what Mo has brought is kept');
+  },
+);
 
 test('Mo, who reads Chinese, accepts in the menu of the tray', options, async () => {
   await mo.choose('zh-CN');
@@ -309,28 +326,6 @@ test('Mo, who reads Chinese, accepts in the menu of the tray', options, async ()
   assert.equal(helping.entries.filter(({ enabled }) => enabled).length, 1);
   await finishSoon('slides.pdf', digest);
   await mo.choose('en');
-});
-
-test('Mo stops helping; Lin goes on alone, and has the file', options, async () => {
-  const digest = await linBegins('survey.csv');
-  await linAsks('Mo');
-  await mo.click('[data-testid=go-requests]');
-  await mo.click('[data-testid=request] [data-testid=request-accept]');
-  await linSeesHelpOf('Mo');
-  await mo.click('[data-testid=go-helping]');
-  await moSeesSent(2 * MIB);
-  await mo.click('[data-testid=helping][data-peer-name=Lin] [data-testid=helping-stop]');
-  await mo.gone('[data-testid=helping]');
-  await linIsTold('Mo', 'ended');
-  await lin.rowIs('survey.csv', 'downloading');
-  const percent = await lin.percent('survey.csv');
-  await until(
-    async () => (await lin.percent('survey.csv')) > percent,
-    MEET_MS,
-    'more to come without Mo',
-  );
-  await finishSoon('survey.csv', digest);
-  assert.ok((await shareOf('Mo')) > 0, 'what Mo has brought is kept');
 });
 
 test('Mo declines; Lin is told, and the download goes on', options, async () => {
