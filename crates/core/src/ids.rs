@@ -1,4 +1,4 @@
-//! Names of things: downloads, leases, sources and peers.
+//! Names of things: downloads, leases, sources, peers and groups.
 
 use std::fmt;
 use std::str::FromStr;
@@ -39,98 +39,119 @@ impl SourceId {
     pub const ORIGIN: Self = Self(0);
 }
 
-/// A device: the SHA-256 of its public key (SubjectPublicKeyInfo).
-///
-/// Written as 52 characters of lower-case base32 (RFC 4648, without padding).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PeerId([u8; 32]);
+macro_rules! digest_id {
+    ($(#[$doc:meta])* $name:ident, $error:ident, $what:literal) => {
+        $(#[$doc])*
+        ///
+        /// Written as 52 characters of lower-case base32 (RFC 4648, without padding).
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name([u8; 32]);
 
-/// The text is no device id: 52 characters of base32 were expected.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("not a device id: expected 52 characters of a-z and 2-7")]
-pub struct PeerIdError;
+        #[doc = concat!("The text is no ", $what, " id: 52 characters of base32 were expected.")]
+        #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+        #[error("not a {} id: expected 52 characters of a-z and 2-7", $what)]
+        pub struct $error;
+
+        impl $name {
+            /// How many characters the written form has.
+            pub const TEXT_LEN: usize = 52;
+
+            /// The id of what has this SHA-256.
+            #[must_use]
+            pub fn from_digest(sha256: [u8; 32]) -> Self {
+                Self(sha256)
+            }
+
+            #[must_use]
+            pub fn as_bytes(&self) -> &[u8; 32] {
+                &self.0
+            }
+
+            /// The first eight characters, for logs.
+            #[must_use]
+            pub fn short(&self) -> String {
+                self.to_string().chars().take(8).collect()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_base32(self.0, f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), self.short())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = $error;
+
+            fn from_str(text: &str) -> Result<Self, $error> {
+                read_base32(text).map(Self).ok_or($error)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+digest_id! {
+    /// A device: the SHA-256 of its public key (SubjectPublicKeyInfo).
+    PeerId, PeerIdError, "device"
+}
+digest_id! {
+    /// A group at a rendezvous server: the SHA-256 of the public key that follows from its secret.
+    GroupId, GroupIdError, "group"
+}
 
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
-impl PeerId {
-    /// How many characters the written form has.
-    pub const TEXT_LEN: usize = 52;
-
-    /// The id of the device whose public key has this SHA-256.
-    #[must_use]
-    pub fn from_digest(sha256_of_spki: [u8; 32]) -> Self {
-        Self(sha256_of_spki)
-    }
-
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
-    /// The first eight characters, for logs.
-    #[must_use]
-    pub fn short(&self) -> String {
-        self.to_string().chars().take(8).collect()
-    }
-}
-
-impl fmt::Display for PeerId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (mut bits, mut count) = (0_u32, 0);
-        for byte in self.0 {
-            bits = (bits << 8) | u32::from(byte);
-            count += 8;
-            while count >= 5 {
-                count -= 5;
-                write!(f, "{}", BASE32[(bits >> count) as usize & 31] as char)?;
-            }
+fn write_base32(bytes: [u8; 32], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let (mut bits, mut count) = (0_u32, 0);
+    for byte in bytes {
+        bits = (bits << 8) | u32::from(byte);
+        count += 8;
+        while count >= 5 {
+            count -= 5;
+            write!(f, "{}", BASE32[(bits >> count) as usize & 31] as char)?;
         }
-        write!(f, "{}", BASE32[(bits << (5 - count)) as usize & 31] as char)
     }
+    write!(f, "{}", BASE32[(bits << (5 - count)) as usize & 31] as char)
 }
 
-impl fmt::Debug for PeerId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PeerId({})", self.short())
+fn read_base32(text: &str) -> Option<[u8; 32]> {
+    if text.len() != PeerId::TEXT_LEN {
+        return None;
     }
-}
-
-impl FromStr for PeerId {
-    type Err = PeerIdError;
-
-    fn from_str(text: &str) -> Result<Self, PeerIdError> {
-        if text.len() != Self::TEXT_LEN {
-            return Err(PeerIdError);
+    let (mut bits, mut count, mut bytes) = (0_u32, 0, Vec::with_capacity(33));
+    for letter in text.bytes().map(|b| b.to_ascii_lowercase()) {
+        let value = BASE32.iter().position(|b| *b == letter)?;
+        bits = (bits << 5) | value as u32;
+        count += 5;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count) as u8);
         }
-        let (mut bits, mut count, mut bytes) = (0_u32, 0, Vec::with_capacity(33));
-        for letter in text.bytes().map(|b| b.to_ascii_lowercase()) {
-            let value = BASE32.iter().position(|b| *b == letter).ok_or(PeerIdError)?;
-            bits = (bits << 5) | value as u32;
-            count += 5;
-            if count >= 8 {
-                count -= 8;
-                bytes.push((bits >> count) as u8);
-            }
-        }
-        // 52 characters hold 260 bits: the last four say nothing and must be zero, or one id would have sixteen spellings.
-        if bits & ((1 << count) - 1) != 0 {
-            return Err(PeerIdError);
-        }
-        bytes.try_into().map(Self).map_err(|_| PeerIdError)
     }
-}
-
-impl Serialize for PeerId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+    // 52 characters hold 260 bits: the last four say nothing and must be zero, or one id would have sixteen spellings.
+    if bits & ((1 << count) - 1) != 0 {
+        return None;
     }
-}
-
-impl<'de> Deserialize<'de> for PeerId {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
+    bytes.try_into().ok()
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub use help::{
     LocalTime, ModeWish, Standing, WantedBounds, WantedEffect, WantedInput, is_relayable,
 };
 pub use identity::{Contradiction, EntityTag, Identity, Validator};
-pub use ids::{DownloadId, LeaseId, PeerId, PeerIdError, SourceId};
+pub use ids::{DownloadId, GroupId, GroupIdError, LeaseId, PeerId, PeerIdError, SourceId};
 pub use io::{Effect, FetchTrouble, HelpOffer, Input, LeaseEnd, Now, RunId};
 pub use meter::Meter;
 pub use pairing::{

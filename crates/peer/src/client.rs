@@ -20,10 +20,10 @@ use manyhands_core::PeerId;
 use manyhands_wire::{Hello, Problem, SourceError};
 use tokio::sync::Semaphore;
 
-use crate::identity::DeviceIdentity;
-use crate::tls::{Dialer, Expect, HandshakeError};
 pub use content::{Content, ContentBody};
 use dial::Target;
+use manyhands_identity::DeviceIdentity;
+use manyhands_identity::{Dialer, Expect, HandshakeError};
 use pool::Pool;
 pub use relay::Relay;
 

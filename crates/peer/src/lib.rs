@@ -1,4 +1,4 @@
-//! Other Manyhands: who they are, where they are, and the protocol between them.
+//! Other Manyhands: where they are, and the protocol between them.
 //!
 //! This crate never decides whether to help or whom to ask, and keeps nothing on disk: the shell
 //! gives it a key, a source of content and answers, and hears facts. Identity is always the key
@@ -11,11 +11,9 @@ mod convert;
 mod discovery;
 #[cfg(fuzzing)]
 pub mod fuzzing;
-mod identity;
 mod presence;
 mod rewound;
 mod server;
-mod tls;
 mod tunnel;
 
 pub use client::{
@@ -24,7 +22,7 @@ pub use client::{
 pub use content::{ContentSource, FetchFailure, FetchOrder, Fetched};
 pub use convert::{help_end, help_mode, wire_mode};
 pub use discovery::{Discovered, Discovery, DiscoveryOptions, InterfaceRule, SERVICE_TYPE};
-pub use identity::{DeviceIdentity, IdentityError};
+pub use manyhands_identity::{DeviceIdentity, HANDSHAKE_TIMEOUT, HandshakeError, IdentityError};
 pub use manyhands_wire as wire;
 pub use presence::{Presence, PresenceNews, PresenceWaits};
 pub use server::{
@@ -32,5 +30,4 @@ pub use server::{
     ListenError, MAX_CLIENT_HELLO_BYTES, Pairings, PeerServer, Reported, ServerOptions,
     ServerWaits, Sources, read_client_hello,
 };
-pub use tls::{HANDSHAKE_TIMEOUT, HandshakeError};
 pub use tunnel::{TunnelOrder, TunnelSource, TunnelStream};

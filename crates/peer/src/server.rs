@@ -33,11 +33,11 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use crate::content::ContentSource;
-use crate::identity::DeviceIdentity;
-use crate::tls::{Blocked, server_config};
 use crate::tunnel::TunnelSource;
 use admission::Admission;
 pub use client_hello::{ClientHello, HelloRefusal, MAX_CLIENT_HELLO_BYTES, read_client_hello};
+use manyhands_identity::DeviceIdentity;
+use manyhands_identity::{Blocked, server_config};
 pub use pairing::Pairings;
 use session::Sessions;
 

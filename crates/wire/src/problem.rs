@@ -91,6 +91,22 @@ problem_codes! {
     NotConsented = "not-consented", 403, "The helper has not agreed to this origin";
     /// The helper does not connect to that address: its own, its network's, its rules'.
     AddressRefused = "address-refused", 403, "The helper does not connect to this address";
+    /// The rendezvous server does not know the token (any more): open a new session.
+    NoSession = "no-session", 401, "There is no such session";
+    /// A signature is wrong, or the challenge was not this server's, is too old or has been used.
+    BadProof = "bad-proof", 403, "The proof does not hold";
+    /// The session is for other groups.
+    NotMember = "not-member", 403, "Not a member of this group";
+    /// In the group that was named, as far as the one who asks may know.
+    UnknownMember = "unknown-member", 404, "There is no such member";
+    /// Forged, of another device or group, too long, or it makes no sense.
+    RecordRefused = "record-refused", 422, "The presence record is refused";
+    /// A newer record of the same device is there already.
+    RecordOld = "record-old", 409, "The presence record is older than the last one";
+    /// Expired or of the future: one of the two clocks is wrong. The detail has the server's time.
+    ClockSkew = "clock-skew", 422, "The presence record is not valid at this time";
+    /// The server calls the address that asks, and only unprivileged ports.
+    ProbeRefused = "probe-refused", 403, "The server does not call this port";
     OriginStatus = "origin-status", 502, "The origin answered with an error";
     OriginUnreachable = "origin-unreachable", 502, "The origin cannot be reached from here";
     /// The helper got the whole file in place of a range.

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsStream;
 
 use super::{CallError, ClientWaits};
-use crate::tls::{self, Dialer, Expect, HandshakeError};
+use manyhands_identity::{self as identity, Dialer, Expect, HandshakeError};
 
 /// Whom to dial, and how patiently.
 #[derive(Debug)]
@@ -97,7 +97,7 @@ impl Target {
         let stream = stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         let stream = stream.map_err(HandshakeError::Failed)?;
         stream.set_nodelay(true).map_err(HandshakeError::Failed)?;
-        let (stream, peer) = tls::connect(stream, config).await?;
+        let (stream, peer) = identity::connect(stream, config).await?;
         Ok(Dialed { stream, peer, address })
     }
 }

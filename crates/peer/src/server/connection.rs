@@ -28,7 +28,7 @@ use super::routes::Refusal;
 use super::tunnel::{self, Tunnel};
 use super::{ACCEPT_PAUSE, Shared, routes};
 use crate::rewound::Rewound;
-use crate::tls::{self, HandshakeError};
+use manyhands_identity::{self as identity, HandshakeError};
 
 /// The head of a request has at most so many bytes; more is answered 431.
 pub(crate) const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -78,7 +78,7 @@ async fn one(stream: TcpStream, tls: Arc<ServerConfig>, shared: Arc<Shared>, adm
     let talk = async {
         // Nagle's algorithm would hold back the last part of each answer.
         stream.set_nodelay(true).ok();
-        let (stream, id) = match tls::accept(stream, tls).await {
+        let (stream, id) = match identity::accept(stream, tls).await {
             Ok(proved) => proved,
             Err(HandshakeError::WrongDevice { found }) => {
                 return debug!(peer = %found.short(), "turned a blocked device away");

@@ -22,8 +22,8 @@ use super::pairing::Pairings;
 use super::session::Sessions;
 use super::{INCOMING_QUEUE, Incoming, ServerWaits, Shared};
 use crate::content::{ContentSource, FetchFailure, FetchOrder, Fetched};
-use crate::tls::Blocked;
 use crate::tunnel::{TunnelOrder, TunnelSource, TunnelStream};
+use manyhands_identity::Blocked;
 
 /// In the bytes of a talk this stands for the id of the session that was accepted.
 pub const SESSION: &str = "00112233445566778899aabbccddeeff";

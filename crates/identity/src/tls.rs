@@ -25,7 +25,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
-use crate::identity::{DeviceIdentity, id_of_key};
+use crate::device::{DeviceIdentity, id_of_key};
 
 /// A handshake takes a few milliseconds on a LAN; who needs longer than this holds a place that
 /// others need.
@@ -55,7 +55,7 @@ pub enum HandshakeError {
 
 /// The client's side: makes handshakes that only the expected device can finish.
 #[derive(Clone)]
-pub(crate) struct Dialer {
+pub struct Dialer {
     certificate: CertificateDer<'static>,
     key: Arc<rustls::pki_types::PrivateKeyDer<'static>>,
     provider: Arc<CryptoProvider>,
@@ -63,14 +63,14 @@ pub(crate) struct Dialer {
 
 /// Whom a client will talk to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Expect {
+pub enum Expect {
     Device(PeerId),
     /// Whoever answers at an address that a person typed. Only a greeting may follow.
     Anyone,
 }
 
 impl Dialer {
-    pub(crate) fn new(identity: &DeviceIdentity) -> Self {
+    pub fn new(identity: &DeviceIdentity) -> Self {
         Self {
             certificate: identity.certificate(),
             key: Arc::new(identity.private_key()),
@@ -78,7 +78,7 @@ impl Dialer {
         }
     }
 
-    pub(crate) fn config(&self, expect: Expect) -> Result<Arc<ClientConfig>, Error> {
+    pub fn config(&self, expect: Expect) -> Result<Arc<ClientConfig>, Error> {
         let verifier = Arc::new(Verifier::new(&self.provider, Rule::Expect(expect)));
         let mut config = ClientConfig::builder_with_provider(self.provider.clone())
             .with_protocol_versions(&[&rustls::version::TLS13])?
@@ -95,7 +95,7 @@ impl Dialer {
 }
 
 /// Proves both sides to one another over `stream`, as the one who called.
-pub(crate) async fn connect(
+pub async fn connect(
     stream: TcpStream,
     config: Arc<ClientConfig>,
 ) -> Result<(TlsStream<TcpStream>, PeerId), HandshakeError> {
@@ -108,7 +108,7 @@ pub(crate) async fn connect(
 }
 
 /// Proves both sides to one another over `stream`, as the one who was called.
-pub(crate) async fn accept(
+pub async fn accept(
     stream: TcpStream,
     config: Arc<ServerConfig>,
 ) -> Result<(TlsStream<TcpStream>, PeerId), HandshakeError> {
@@ -120,7 +120,7 @@ pub(crate) async fn accept(
 
 /// The server's side of the handshake: any device but the blocked ones may come in, and has proved
 /// its key.
-pub(crate) fn server_config(
+pub fn server_config(
     identity: &DeviceIdentity,
     blocked: Blocked,
 ) -> Result<Arc<ServerConfig>, Error> {
@@ -137,16 +137,34 @@ pub(crate) fn server_config(
     Ok(Arc::new(config))
 }
 
+/// The side that proves its key to callers who prove theirs later, by a signature, or not at all: a rendezvous
+/// server.
+///
+/// # Errors
+/// The key cannot be used by TLS.
+pub fn anonymous_server_config(identity: &DeviceIdentity) -> Result<Arc<ServerConfig>, Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_no_client_auth()
+        .with_single_cert(vec![identity.certificate()], identity.private_key())?;
+    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.max_early_data_size = 0;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    Ok(Arc::new(config))
+}
+
 /// The devices that may not come in. The lock guards the set alone and is never held over an await.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Blocked(Arc<RwLock<BTreeSet<PeerId>>>);
+pub struct Blocked(Arc<RwLock<BTreeSet<PeerId>>>);
 
 impl Blocked {
-    pub(crate) fn replace(&self, ids: BTreeSet<PeerId>) {
+    pub fn replace(&self, ids: BTreeSet<PeerId>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = ids;
     }
 
-    pub(crate) fn contains(&self, id: &PeerId) -> bool {
+    pub fn contains(&self, id: &PeerId) -> bool {
         self.0.read().unwrap_or_else(PoisonError::into_inner).contains(id)
     }
 }

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use manyhands_core::PeerId;
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PublicKeyData};
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PublicKeyData, SigningKey};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use sha2::{Digest, Sha256};
 
@@ -32,6 +32,11 @@ pub enum IdentityError {
     /// Neither Ed25519 nor ECDSA P-256.
     #[error("the kept device key is of a kind that the peer protocol does not use")]
     Kind,
+    #[error("the device key does not sign")]
+    Sign(#[source] rcgen::Error),
+    /// A presence record would be longer than the protocol allows.
+    #[error("the presence record is too long")]
+    Record,
 }
 
 impl DeviceIdentity {
@@ -67,6 +72,21 @@ impl DeviceIdentity {
     #[must_use]
     pub fn id(&self) -> PeerId {
         self.id
+    }
+
+    /// The public key: SubjectPublicKeyInfo, DER.
+    #[must_use]
+    pub fn public_key(&self) -> Vec<u8> {
+        self.key.subject_public_key_info()
+    }
+
+    /// A signature over `message`, which [`crate::verify`] checks. Whoever calls puts a context before what is signed, so
+    /// that no signature can be taken for one of another kind.
+    ///
+    /// # Errors
+    /// [`IdentityError::Sign`].
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, IdentityError> {
+        SigningKey::sign(&self.key, message).map_err(IdentityError::Sign)
     }
 
     /// The certificate is only the envelope in which TLS carries the key: it says nothing of the
