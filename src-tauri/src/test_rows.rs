@@ -97,6 +97,8 @@ pub fn view(requests: Vec<RequestRow>, helping: Vec<HelpingRow>) -> View {
             rules: Vec::new(),
             blocked: Vec::new(),
             pairings: Vec::new(),
+            meeting: manyhands_engine::Meeting::default(),
+            groups: Vec::new(),
         }),
     }
 }

@@ -31,6 +31,7 @@ pub use manyhands_core::{
     AcceptRule, Ask, AskError, DEFAULT_CONNECTIONS, DownloadId, Failure, FailureCode, HelpId,
     HelpMode, Hours, MAX_CONNECTIONS, ModeWish, PairingCode, PeerId, Sha256Digest,
 };
+pub use manyhands_store::Meeting;
 pub use network::NetworkConfig;
 pub use profile::{Change, Profile};
 

@@ -4,7 +4,7 @@
 //! exact up to 2^53 − 1; larger files are refused when their length becomes known.
 
 use manyhands_core::{AcceptRule, Failure, HelpMode, Hours, LendRule};
-use manyhands_store::Settings;
+use manyhands_store::{Meeting, Settings};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -108,6 +108,157 @@ pub struct Together {
     pub blocked: Vec<BlockedRow>,
     /// What is being paired, or was a moment ago; the oldest first.
     pub pairings: Vec<PairingRow>,
+    /// How others are found.
+    #[ts(type = "'automatic' | 'lan_only' | 'server_only'")]
+    pub meeting: Meeting,
+    /// The groups that this device is in, by name.
+    pub groups: Vec<GroupRow>,
+}
+
+/// A group at a rendezvous server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct GroupRow {
+    /// Its id.
+    pub group: String,
+    /// What whoever made it called it.
+    pub name: String,
+    /// `https://HOST:PORT`.
+    pub server: String,
+    /// The server's id.
+    pub server_id: String,
+    pub state: GroupState,
+    /// Who is listed, without this device: those who are reached first, then by name. At most 500.
+    pub members: Vec<MemberRow>,
+}
+
+/// How it stands with a group's server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "state", rename_all = "snake_case", rename_all_fields = "camelCase")]
+#[ts(export)]
+pub enum GroupState {
+    /// The setting is to find others on the local network alone.
+    Off,
+    Connecting,
+    /// This device is listed, and sees who else is.
+    Online,
+    /// It goes on by itself where that makes sense. Whoever was listed stays known meanwhile.
+    Trouble {
+        why: ServerTrouble,
+        /// When it is tried again.
+        retry_in_s: Option<u32>,
+    },
+}
+
+/// Why a rendezvous server is of no use now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum ServerTrouble {
+    /// Its name leads nowhere.
+    UnknownName,
+    /// Nobody answers there.
+    NoAnswer,
+    /// Another server answers there than the invite says.
+    OtherKey,
+    /// What answers there is no rendezvous server, or one of another version.
+    NoServer,
+    /// The clocks of this device and the server are too far apart.
+    Clock,
+    /// It takes nobody in at the moment, or this device asks too much.
+    Busy,
+    /// It refuses what this device says of itself.
+    Refused,
+}
+
+/// Somebody who is listed in a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct MemberRow {
+    pub peer: String,
+    /// What it calls itself; neutralised.
+    pub name: String,
+    pub friend: bool,
+    pub reach: Reach,
+}
+
+/// Whether a member who is listed can be reached from here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "reach", rename_all = "snake_case")]
+#[ts(export)]
+pub enum Reach {
+    Reached {
+        /// Where.
+        address: String,
+    },
+    Trying,
+    /// It was asked to call here, since it cannot be called.
+    Ringing,
+    No {
+        why: NoWay,
+    },
+}
+
+/// Why somebody who is said to be there cannot be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum NoWay {
+    /// Packets are swallowed: a firewall on the other device, or a network that keeps its clients apart.
+    NoAnswer,
+    /// The other computer refuses the port: Manyhands has just ended there, or a firewall refuses.
+    Refused,
+    /// There is no way to that network from here.
+    NoRoute,
+    /// Another device answers there.
+    OtherDevice,
+    /// It has published no address.
+    NoAddress,
+}
+
+/// How this device has heard of a peer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, TS)]
+#[serde(tag = "by", rename_all = "snake_case")]
+#[ts(export)]
+pub enum Found {
+    /// By multicast on the local network.
+    Lan,
+    /// It was reached before, or its address was given.
+    Known,
+    /// A rendezvous server lists it.
+    Group {
+        /// What the group is called.
+        name: String,
+    },
+}
+
+/// What a rendezvous server says of itself before it is trusted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct ServerFound {
+    /// `https://HOST:PORT`, as it is written in invites.
+    pub server: String,
+    /// To be compared with what the server's log prints.
+    pub server_id: String,
+    /// Its certificate is one of the public kind.
+    pub public_certificate: bool,
+}
+
+/// A group's invite. Whoever has it is a member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct InviteView {
+    pub group: String,
+    pub name: String,
+    pub server_id: String,
+    /// `manyhands://join?…`
+    pub link: String,
+    /// The link as a QR code: rows of `0` (light) and `1` (dark), without the quiet zone.
+    pub qr: Vec<String>,
 }
 
 /// One peer is always helped, on these terms, while this device lends at all.
@@ -597,6 +748,12 @@ pub struct PeerRow {
     /// Whether it says that requests are welcome.
     pub lending: bool,
     pub addresses: Vec<String>,
+    /// How this device has heard of it.
+    pub found: Vec<Found>,
+    /// Where it was reached, while it is online.
+    pub reached: Option<String>,
+    /// Why not, of one that is said to be there.
+    pub no_way: Option<NoWay>,
     /// Downloads of this device that it helps with now …
     pub helps_with: u32,
     /// … and what it brings for them.

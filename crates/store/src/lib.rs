@@ -63,5 +63,5 @@ pub use database::MAX_VALUE_BYTES;
 pub use lock::{Locked, ProfileLock};
 pub use open::{OpenError, Opened};
 pub use secret::MAX_SECRET_BYTES;
-pub use settings::{BlockedPeer, Friend, Settings, Theme};
+pub use settings::{BlockedPeer, Friend, Meeting, Settings, Theme};
 pub use store::{Store, StoreError};

@@ -31,6 +31,8 @@ pub struct Settings {
     pub lend_bytes_per_s: u64,
     /// When to lend. `None`: always.
     pub lend_hours: Option<Hours>,
+    /// How others are found.
+    pub meeting: Meeting,
     /// What is never lent for, as the user has edited it. `None`: the list that the program brings.
     pub lend_never_hosts: Option<HostList>,
 }
@@ -44,6 +46,19 @@ pub enum Theme {
     System,
     Light,
     Dark,
+}
+
+/// How others are found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Meeting {
+    /// On the local network, and at the servers of the groups that this device is in.
+    #[default]
+    Automatic,
+    /// By multicast alone; no server hears of this device.
+    LanOnly,
+    /// At the servers alone: nothing is announced on the local network.
+    ServerOnly,
 }
 
 /// A peer that the user has accepted.
@@ -88,6 +103,7 @@ impl Default for Settings {
             lend_daily_bytes: 10_000_000_000,
             lend_bytes_per_s: 12_500_000,
             lend_hours: None,
+            meeting: Meeting::default(),
             lend_never_hosts: None,
         }
     }

@@ -151,6 +151,8 @@ export class MockNetwork {
       lentBytesPerS: this.#helping.reduce((sum, { row }) => sum + row.bytesPerS, 0),
       lentTodayBytes: this.#lentTodayBytes,
       neverHosts: this.#neverHosts,
+      meeting: 'automatic',
+      groups: [],
       rules: [...this.#rules]
         .map(([peer, { terms, lentTodayBytes }]) => ({
           peer,
@@ -426,6 +428,9 @@ function peerRow(peer: Required<MockPeer>, entries: Entry[]): PeerRow {
     friend: peer.friend,
     paired: peer.friend && peer.paired,
     otherKey: peer.otherKey,
+    found: [],
+    reached: null,
+    noWay: null,
     lending: peer.online && peer.lending,
     addresses: peer.online ? peer.addresses : [],
     helpsWith: helped.length,

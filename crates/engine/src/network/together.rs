@@ -9,6 +9,7 @@ use manyhands_core::{
 };
 use manyhands_peer::help_mode;
 use manyhands_peer::wire::OriginName;
+use manyhands_store::Meeting;
 use url::Url;
 
 use crate::network::Network;
@@ -53,6 +54,8 @@ impl Network {
             rules: self.rules(),
             blocked: blocked_rows(&self.blocked),
             pairings: self.pairings(),
+            meeting: Meeting::default(),
+            groups: Vec::new(),
         }
     }
 
@@ -117,7 +120,10 @@ impl Network {
             paired: self.friends.get(&id).is_some_and(|friend| friend.paired),
             other_key: self.is_friend(id) && self.other_keys.contains_key(&id),
             lending: online.is_some_and(|online| online.hello.lending),
+            reached: addresses.first().map(ToString::to_string),
             addresses: addresses.iter().map(ToString::to_string).collect(),
+            found: Vec::new(),
+            no_way: None,
             helps_with: brings.downloads,
             bytes_per_s: brings.bytes_per_s,
         }
