@@ -109,7 +109,7 @@ def relay_login(c):
 
 @scenario
 def relay_spread(c):
-    """Of a server that leads half of the requests to a mirror, a relay carries the rest while it is asked for that one too."""
+    """Of a server that leads some requests to a mirror, a relay carries the rest while it is asked for that one, too."""
     file = "96M"
     servers = ["https://origin.lab", "https://mirror.lab"]
     for answer in ("accept", "decline"):
@@ -119,13 +119,18 @@ def relay_spread(c):
             first = helper.wait_for("request", HELP_S)
             c.check("the server of the link is agreed to", first["origins"] == servers[:1],
                     first["origins"])
+            leads = f"{campus.dir}/origin/spread"
+            open(leads, "x").close()
             campus.ask("h2", "accept", first["id"])
             second = helper.wait_for("request", SLACK_S, "that names the mirror",
                                      lambda e: e["id"] != first["id"])
             c.check("the mirror is asked for, too", second["origins"] == servers, second["origins"])
+            os.remove(leads)
             goes_on(get, MIB)
             c.check("meanwhile it helps as agreed", get.help_states("h2") == ["asked", "accepted"]
                     and not helper.last("helped"), get.help_states("h2"))
+            if answer == "accept":  # and everything leads there from now on
+                open(leads, "x").close()
             campus.ask("h2", answer, second["id"])
             if answer == "accept":
                 over = helper.wait_for("helped", LOOK_TIMEOUT_S, "as agreed first",
