@@ -162,6 +162,13 @@ class Lab:
         with open(self.dir + "/origin/access.log") as log:
             return sum(json.loads(line)["bytes"] for line in log)
 
+    def answers_at_a_time(self):
+        """How many answers the web server was giving at a time, on average from the first to the last."""
+        with open(self.dir + "/origin/access.log") as log:
+            ends = [(answer["time"], answer["seconds"]) for answer in map(json.loads, log)]
+        whole = max(end for end, _ in ends) - min(end - seconds for end, seconds in ends)
+        return sum(seconds for _, seconds in ends) / whole
+
     def wait_for_sent(self, least):
         """What it has sent, once its log has so much: a request is told when it is over."""
         until = time.monotonic() + LOOK_TIMEOUT_S

@@ -705,6 +705,8 @@ pub enum HelpReason {
     Host,
     Completed,
     Cancelled,
+    /// The server sends everything to another server, which it has not agreed to.
+    Elsewhere,
     /// It brought nothing that this device does not get without it: most often both have the same public address.
     NoGain,
     /// What it sent is not what the server sends. It is not asked again.

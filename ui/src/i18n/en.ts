@@ -68,6 +68,7 @@ const helpReasons: Record<HelpReason, string> = {
   host: 'does not lend for this server',
   completed: 'the file is complete',
   cancelled: 'was not needed any more',
+  elsewhere: 'cannot help: the server sends everything to another server, which was not agreed to',
   no_gain:
     'brings nothing more: most likely you both reach the server from the same public address',
   mismatch:

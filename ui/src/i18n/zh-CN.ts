@@ -186,6 +186,7 @@ export const zhCN: Catalogue = {
     host: '不为这个服务器出借',
     completed: '文件已完整',
     cancelled: '已不再需要',
+    elsewhere: '帮不上：服务器把所有请求都转到了另一台没有答应过的服务器',
     no_gain: '没有带来更多：很可能你们以同一个公网地址访问服务器',
     mismatch: '发来的内容与服务器的不同；文件里没有这些内容，以后不再询问它',
     budget: '愿意给出的额度已用完',
