@@ -22,9 +22,9 @@ use manyhands_core::{
 };
 use manyhands_peer::wire::{DeviceName, Feature, Hello};
 use manyhands_peer::{
-    ClientWaits, DeviceIdentity, Discovered, Discovery, DiscoveryOptions, Incoming, InterfaceRule,
-    PeerClient, PeerServer, Presence, PresenceNews, PresenceWaits, RemotePeer, ServerOptions,
-    ServerWaits,
+    ClientWaits, DeviceIdentity, Discovered, Discovery, DiscoveryOptions, HintOrigin, Incoming,
+    InterfaceRule, PeerClient, PeerServer, Presence, PresenceNews, PresenceWaits, RemotePeer,
+    ServerOptions, ServerWaits,
 };
 use manyhands_store::{BlockedPeer, Friend, Op, Settings, Store};
 use tokio::sync::{mpsc, watch};
@@ -168,6 +168,7 @@ impl Network {
             // More friends than fit are found by discovery.
             let _ = hints.try_send(Discovered::PeerSeen {
                 id: friend.id,
+                origin: HintOrigin::Known,
                 addresses: friend.last_addresses.clone(),
             });
         }

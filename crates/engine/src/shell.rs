@@ -433,6 +433,9 @@ impl Shell {
             NetworkFact::Presence(PresenceNews::OtherKey { id, found, at }) => {
                 network.found_other(id, found, at);
             }
+            NetworkFact::Presence(
+                PresenceNews::Unreachable { .. } | PresenceNews::Found { .. },
+            ) => {}
             NetworkFact::Pairing => self.befriend_paired(),
             NetworkFact::Incoming(incoming) => network.take_in(incoming, now.monotonic),
         }

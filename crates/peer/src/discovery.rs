@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
-use manyhands_core::PeerId;
+use manyhands_core::{GroupId, PeerId};
 use manyhands_wire::PROTOCOL_VERSION;
 use mdns_sd::{IfKind, IfPredicate, Receiver, ServiceDaemon, ServiceEvent, ServiceInfo};
 use tokio::sync::{mpsc, watch};
@@ -41,10 +41,21 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// A hint about where peers are, from whatever source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Discovered {
-    /// Somebody says that this device is there. Replaces what was said before.
-    PeerSeen { id: PeerId, addresses: Vec<SocketAddr> },
+    /// Somebody says that this device is there. Replaces what the same origin said before.
+    PeerSeen { id: PeerId, origin: HintOrigin, addresses: Vec<SocketAddr> },
     /// It said goodbye, or has not been heard of for too long. Ask it before believing that.
-    PeerGone { id: PeerId },
+    PeerGone { id: PeerId, origin: HintOrigin },
+}
+
+/// Who says where a peer is; the better guess first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HintOrigin {
+    /// The device itself, by multicast on this network.
+    Lan,
+    /// The rendezvous server of a group lists it.
+    Group(GroupId),
+    /// It was there before, or a person gave its address.
+    Known,
 }
 
 /// What to announce, and where.
