@@ -25,6 +25,7 @@ use tracing::{debug, info, warn};
 
 use found::Found;
 pub use interfaces::InterfaceRule;
+pub(crate) use interfaces::usable;
 
 /// The DNS-SD service type.
 pub const SERVICE_TYPE: &str = "_manyhands._tcp.local.";
@@ -162,7 +163,7 @@ impl Search {
                 Heard::Closed => self.browse_again().await,
                 Heard::Room => {}
                 Heard::Look => {
-                    let now = interfaces::usable(&self.options.interfaces);
+                    let now = usable(&self.options.interfaces);
                     let slept = slept(&mut clocks);
                     if now != seen || slept || (self.daemon.is_none() && !now.is_empty()) {
                         debug!(?now, slept, "the network has changed");
@@ -273,7 +274,7 @@ async fn next(daemon: Option<&Daemon>) -> Heard {
 
 /// Whether the machine has slept since the last look. A clock that was set looks the same and does
 /// no harm.
-fn slept(clocks: &mut (Instant, SystemTime)) -> bool {
+pub(crate) fn slept(clocks: &mut (Instant, SystemTime)) -> bool {
     let now = (Instant::now(), SystemTime::now());
     let steady = now.0.saturating_duration_since(clocks.0);
     let wall = now.1.duration_since(clocks.1).unwrap_or_default();
