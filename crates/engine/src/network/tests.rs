@@ -2,6 +2,7 @@
 
 mod carried;
 mod elsewhere;
+mod groups;
 mod helping;
 
 use std::path::PathBuf;
