@@ -3,6 +3,7 @@
 //! The engine is opened first and is shut down last: whatever closes the program (the window, a signal, the end of the
 //! session), all is stored before the process ends.
 
+mod brought;
 mod choices;
 mod commands;
 mod endings;
@@ -31,25 +32,31 @@ use tauri_plugin_dialog::{DialogExt, MessageDialogKind};
 
 /// Opens the profile and shows the window; returns when the program ends.
 ///
-/// On a profile that another instance runs on, that instance shows its window and this one ends.
+/// On a profile that another instance runs on, that instance shows its window and this one ends. `link`, an invite or a link to
+/// download, is shown in the window, where the user says what becomes of it.
 ///
 /// # Errors
 /// The window cannot be made, for instance without a display.
-pub fn run(data_dir: PathBuf) -> anyhow::Result<ExitCode> {
+pub fn run(data_dir: PathBuf, link: Option<String>) -> anyhow::Result<ExitCode> {
     let opened = tauri::async_runtime::block_on(Engine::open(Config {
         data_dir: data_dir.clone(),
         network: Some(NetworkConfig::default()),
         or_alone: true,
     }));
     if let Err(OpenError::InUse { .. }) = &opened
-        && let Ok(true) = tauri::async_runtime::block_on(Remote::of(&data_dir).raise())
+        && let Ok(true) = tauri::async_runtime::block_on(Remote::of(&data_dir).raise(link.clone()))
     {
         eprintln!("manyhands: it is running already; its window is shown");
         return Ok(ExitCode::SUCCESS);
     }
     let failed = opened.is_err();
+    let brought = brought::Brought::default();
+    if let Some(link) = link {
+        brought.keep(link);
+    }
     let app = tauri::Builder::default()
         .plugin(tauri_plugin_dialog::init())
+        .manage(brought)
         .manage(news::Page::default())
         .manage(window::Window::default())
         .invoke_handler(tauri::generate_handler![
@@ -57,7 +64,12 @@ pub fn run(data_dir: PathBuf) -> anyhow::Result<ExitCode> {
             commands::answer_pairing,
             commands::ask,
             commands::block,
+            commands::create_group,
             commands::decide,
+            commands::invite,
+            commands::join_group,
+            commands::leave_group,
+            commands::look_at_server,
             commands::open_folder,
             commands::pair,
             commands::pause,
@@ -69,11 +81,14 @@ pub fn run(data_dir: PathBuf) -> anyhow::Result<ExitCode> {
             commands::remove_rule,
             commands::resume,
             commands::resume_all,
+            commands::rotate_group,
             commands::set_lending,
+            commands::set_meeting,
             commands::set_never_hosts,
             commands::set_rule,
             commands::speak,
             commands::stop_helping,
+            commands::take_link,
             commands::unblock,
             commands::view,
             commands::watch,
@@ -121,12 +136,16 @@ fn refuse(app: &AppHandle, error: &OpenError) {
     dialog.kind(MessageDialogKind::Error).show(move |_| app.exit(1));
 }
 
-/// A second start of the program brings this one's window to the front.
+/// A second start of the program brings this one's window to the front, with the link that it was started with.
 fn raise_when_asked(app: AppHandle, engine: &Engine) {
     let mut raised = engine.raised();
     tauri::async_runtime::spawn(async move {
         while raised.changed().await.is_ok() {
+            let link = raised.borrow_and_update().link.clone();
             window::show(&app);
+            if link.is_some_and(|link| app.state::<brought::Brought>().keep(link)) {
+                app.state::<news::Page>().hears(news::News::LinkBrought);
+            }
         }
     });
 }

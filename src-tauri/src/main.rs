@@ -9,7 +9,7 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 /// The download manager in which friends on one network fetch a file together.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "manyhands", version)]
 struct Arguments {
     /// The profile: queue, piece maps, keys. Default: the user's
@@ -18,6 +18,9 @@ struct Arguments {
     /// What to log on standard error: error, warn, info, debug, or a filter such as manyhands_origin=debug
     #[arg(long, value_name = "LEVEL", default_value = "warn")]
     log: String,
+    /// An invite to a group, manyhands://join?…, or a link to download: the window asks what is to become of it
+    #[arg(value_name = "LINK")]
+    link: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -39,5 +42,5 @@ fn start(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         None => manyhands_engine::default_data_dir()
             .context("this user has no home folder; say where the profile is: --data-dir")?,
     };
-    manyhands_app::run(data_dir)
+    manyhands_app::run(data_dir, arguments.link.clone())
 }

@@ -38,7 +38,7 @@ export class MockGroups {
   rows(): GroupRow[] {
     const off = this.meeting === 'lan_only';
     return this.#groups
-      .map(({ row }): GroupRow => (off ? { ...row, state: { state: 'off' } } : row))
+      .map(({ row }): GroupRow => (off ? { ...row, state: { state: 'off' }, members: [] } : row))
       .sort((a, b) => a.name.localeCompare(b.name));
   }
 

@@ -177,8 +177,8 @@ const askHelp: Record<AskChoice, string> = {
 /** How others are found: what the choice is called … */
 const meetings: Record<Together['meeting'], string> = {
   automatic: 'Automatic',
-  lan_only: 'This network',
-  server_only: 'Groups',
+  lan_only: 'This network only',
+  server_only: 'Groups only',
 };
 
 /** … and what it means. */
@@ -264,6 +264,11 @@ const serverTroubles: Record<ServerTrouble, { title: string; text: (port: string
     title: 'The server refuses this device',
     text: () =>
       'It does not accept what this device says of itself. See that Manyhands is up to date; if it is, ask whoever runs the server.',
+  },
+  plain_http: {
+    title: 'The connection would not be encrypted',
+    text: () =>
+      'The server’s address begins with http://. Ask whoever runs it for one with https://. Where something else takes care of encryption, start Manyhands with --insecure-http.',
   },
 };
 
@@ -732,13 +737,15 @@ export const en = {
     /** In no group. */
     emptyText:
       'Whoever runs Manyhands on this network is found without any set-up. Routers do not pass that on: with people in other buildings, subnets or Wi-Fis you meet in a group.',
-    emptyListed: 'Nobody is on this network, and nobody else of your groups is online right now.',
+    emptyListed:
+      'Nobody else of your groups is online right now, and nobody is seen on this network.',
+    emptyListedOnly: 'Nobody else of your groups is online right now.',
     emptyLanOnly:
       'Others are looked for on this network alone, so nobody in your groups is found. The settings change that.',
     emptyServerOnly:
       'Others are looked for in groups alone, and you are in none. Join one, make one, or let this network be searched: the settings change that.',
     emptyTrouble:
-      'Nobody is on this network, and the servers of your groups cannot be used now; Groups says why.',
+      'The servers of your groups cannot be used now, so nobody is found there. Groups says why.',
     checks: 'If somebody on this network is missing, check:',
     check: {
       network:

@@ -256,7 +256,7 @@ export const zhCN: Catalogue = {
       '也会询问此网络上和群组里的陌生人。https 时他们只转运你的加密连接；http 或 ftp 链接仅在给出 SHA-256 时才会让他们得知。带有登录信息时只请好友转运。',
   },
 
-  meetings: { automatic: '自动', lan_only: '本网络', server_only: '群组' },
+  meetings: { automatic: '自动', lan_only: '仅本网络', server_only: '仅群组' },
   meetingHelp: {
     automatic: '在此网络上以多播寻找，并在你加入的群组里寻找路由器之外的人。',
     lan_only: '只在此网络上以多播寻找。没有服务器会知道本机；路由器另一侧的人找不到。',
@@ -326,6 +326,11 @@ export const zhCN: Catalogue = {
       title: '服务器拒绝本机',
       text: () =>
         '它不接受本机所提供的信息。请确认 Manyhands 是最新版本；如果是，请询问服务器的管理者。',
+    },
+    plain_http: {
+      title: '连接不会加密',
+      text: () =>
+        '服务器的地址以 http:// 开头。请向其管理者索要以 https:// 开头的地址。如果加密由其他方式保证，请用 --insecure-http 启动 Manyhands。',
     },
   },
 
@@ -590,11 +595,12 @@ export const zhCN: Catalogue = {
     emptyTitle: '这里还没有其他人',
     emptyText:
       '此网络上运行 Manyhands 的人无需任何设置就会被发现。但路由器不会转发这些信息：与其他楼栋、子网或 Wi-Fi 的人，要在群组里相见。',
-    emptyListed: '此网络上没有人，你的群组里此刻也没有其他人在线。',
+    emptyListed: '你的群组里此刻没有其他人在线，此网络上也没有见到人。',
+    emptyListedOnly: '你的群组里此刻没有其他人在线。',
     emptyLanOnly: '目前只在此网络上寻找，所以找不到你群组里的人。可以在设置中更改。',
     emptyServerOnly:
       '目前只在群组里寻找，而你没有加入任何群组。请加入或创建一个，或者在设置中允许在此网络上寻找。',
-    emptyTrouble: '此网络上没有人，而你的群组的服务器现在无法使用；原因见“群组”。',
+    emptyTrouble: '你的群组的服务器现在无法使用，所以在那里找不到任何人。原因见“群组”。',
     checks: '如果此网络上少了某个人，请检查：',
     check: {
       network: '两台电脑在同一个网络上，中间没有路由器。访客网络往往会把它们隔开。',

@@ -58,10 +58,12 @@ export const troubledOf = (groups: readonly GroupRow[]): GroupRow[] =>
 /**
  * Why nobody is there. `routers`: others on this network would be found, those beyond are met in groups.
  */
-export type WhyNobody = 'routers' | 'listed' | 'lan-only' | 'server-only' | 'trouble';
+export type WhyNobody =
+  'routers' | 'listed' | 'listed-only' | 'lan-only' | 'server-only' | 'trouble';
 
 export function whyNobody({ groups, meeting }: Pick<Together, 'groups' | 'meeting'>): WhyNobody {
   if (groups.length === 0) return meeting === 'server_only' ? 'server-only' : 'routers';
   if (meeting === 'lan_only') return 'lan-only';
-  return troubledOf(groups).length === groups.length ? 'trouble' : 'listed';
+  if (troubledOf(groups).length === groups.length) return 'trouble';
+  return meeting === 'server_only' ? 'listed-only' : 'listed';
 }

@@ -130,11 +130,11 @@ export class Session {
       // What was lost matters more than who is missing.
       if (welcome.recovered !== null) this.say(welcome.recovered, '', true);
       await this.#backend.watch((news) => this.#hear(news));
-      await this.#takeLink();
     } catch (error) {
       this.#sayFailure(error);
     }
     this.#poll.changed();
+    this.#hear('link_brought');
   }
 
   #hear(news: News): void {
