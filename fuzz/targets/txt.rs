@@ -66,7 +66,7 @@ fn told(
 ) {
     while let Some(news) = heard.next_news() {
         match news {
-            Discovered::PeerSeen { id, addresses } => {
+            Discovered::PeerSeen { id, addresses, .. } => {
                 assert_ne!(id, own);
                 assert!((1..=MAX_ADDRESSES).contains(&addresses.len()));
                 assert_eq!(addresses.iter().collect::<BTreeSet<_>>().len(), addresses.len());
@@ -77,7 +77,7 @@ fn told(
                 }
                 there.insert(id);
             }
-            Discovered::PeerGone { id } => assert!(there.remove(&id), "{id} was never there"),
+            Discovered::PeerGone { id, .. } => assert!(there.remove(&id), "{id} was never there"),
         }
     }
 }

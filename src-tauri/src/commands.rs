@@ -6,7 +6,7 @@ use manyhands_engine::view::{
     Decision, FailureView, InviteView, LendingChange, Query, RuleTerms, ServerFound, View, Welcome,
 };
 use manyhands_engine::{
-    AskFor, DownloadId, Engine, Failure, FailureCode, Meeting, NewDownload, PeerId,
+    AskFor, DownloadId, Engine, Failure, FailureCode, GroupId, Meeting, NewDownload, PeerId,
 };
 use tauri::ipc::Channel;
 use tauri::{AppHandle, State, WebviewWindow};
@@ -157,7 +157,7 @@ pub async fn create_group(
     server: ServerFound,
     name: String,
 ) -> Answer<String> {
-    Ok(engine.create_group(server, &name).await?)
+    Ok(engine.create_group(&server, &name).await?)
 }
 
 #[tauri::command]
@@ -166,20 +166,20 @@ pub async fn join_group(engine: State<'_, Engine>, invite: String) -> Answer<Str
 }
 
 #[tauri::command]
-pub async fn leave_group(engine: State<'_, Engine>, group: String) -> Answer<()> {
-    Ok(engine.leave_group(&group).await?)
+pub async fn leave_group(engine: State<'_, Engine>, group: GroupId) -> Answer<()> {
+    Ok(engine.leave_group(group).await.map(drop)?)
 }
 
 /// A group's invite, which is a secret.
 #[tauri::command]
-pub async fn invite(engine: State<'_, Engine>, group: String) -> Answer<InviteView> {
-    Ok(engine.invite(&group).await?)
+pub async fn invite(engine: State<'_, Engine>, group: GroupId) -> Answer<InviteView> {
+    Ok(engine.invite(group).await?)
 }
 
 /// Makes a new secret for a group: whoever has only the old invite is out. Says what the group's id is now.
 #[tauri::command]
-pub async fn rotate_group(engine: State<'_, Engine>, group: String) -> Answer<String> {
-    Ok(engine.rotate_group(&group).await?)
+pub async fn rotate_group(engine: State<'_, Engine>, group: GroupId) -> Answer<String> {
+    Ok(engine.rotate_group(group).await?)
 }
 
 /// How others are found.

@@ -30,17 +30,36 @@ use tauri::webview::WebviewWindowBuilder;
 use tauri::{App, AppHandle, Manager, RunEvent};
 use tauri_plugin_dialog::{DialogExt, MessageDialogKind};
 
+/// How the program is started.
+pub struct Start {
+    /// The profile.
+    pub data_dir: PathBuf,
+    /// Whether rendezvous servers at `http://` are put up with.
+    pub insecure_http: bool,
+    /// An invite, or a link to download: it is shown in the window, where the user says what becomes of it.
+    pub link: Option<String>,
+}
+
+impl std::fmt::Debug for Start {
+    /// Never the link: an invite is a secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("Start");
+        shown.field("data_dir", &self.data_dir).field("insecure_http", &self.insecure_http);
+        shown.finish_non_exhaustive()
+    }
+}
+
 /// Opens the profile and shows the window; returns when the program ends.
 ///
-/// On a profile that another instance runs on, that instance shows its window and this one ends. `link`, an invite or a link to
-/// download, is shown in the window, where the user says what becomes of it.
+/// On a profile that another instance runs on, that instance shows its window, with the link, and this one ends.
 ///
 /// # Errors
 /// The window cannot be made, for instance without a display.
-pub fn run(data_dir: PathBuf, link: Option<String>) -> anyhow::Result<ExitCode> {
+pub fn run(start: Start) -> anyhow::Result<ExitCode> {
+    let Start { data_dir, insecure_http, link } = start;
     let opened = tauri::async_runtime::block_on(Engine::open(Config {
         data_dir: data_dir.clone(),
-        network: Some(NetworkConfig::default()),
+        network: Some(NetworkConfig { insecure_http, ..NetworkConfig::default() }),
         or_alone: true,
     }));
     if let Err(OpenError::InUse { .. }) = &opened

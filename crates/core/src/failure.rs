@@ -78,6 +78,14 @@ failure_codes! {
     /// Another device answers where a friend was. Nothing was sent to it.
     OtherKey = "other-key", "Ask your friend, not over this network, whether its key is new. If so, remove the friend and pair anew, comparing the digits on both screens.";
     PairingRefused = "pairing-refused", "Wait ten minutes, then try again.";
+    BadInvite = "bad-invite", "Copy the whole invite, from manyhands://join? to its end, or ask for a new one.";
+    NoGroup = "no-group", "Look at the list of your groups.";
+    NoRendezvous = "no-rendezvous", "Give the address that the rendezvous server prints when it starts, such as https://rendezvous.example.org:8470.";
+    /// Another rendezvous server answers there than was expected. Nothing was sent to it.
+    ServerKey = "server-key", "Ask whoever runs the server whether its key is new. If so, a new invite is needed; if not, somebody pretends to be the server.";
+    Clock = "clock", "Set the clock of this computer: date, time and time zone.";
+    /// A rendezvous server at http://, without encryption, is used only where that was allowed.
+    PlainHttp = "plain-http", "Ask for an https:// address. Where somebody else takes care of encryption, start the program with --insecure-http.";
     Internal = "internal", "This is a mistake in Manyhands. Please report it; what has arrived is kept.";
 }
 

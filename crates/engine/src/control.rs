@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use manyhands_core::Failure;
+use manyhands_core::{Failure, GroupId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -19,7 +19,9 @@ use tokio::sync::{mpsc, watch};
 use crate::engine::{NewDownload, OpenError, WeakEngine};
 use crate::follow::{Followed, follow};
 use crate::profile::Change;
-use crate::view::{Decision, PairingRow, PairingState, PeerRow, RequestRow, Terms};
+use crate::view::{
+    Decision, InviteView, Lookout, PairingRow, PairingState, PeerRow, RequestRow, Terms,
+};
 
 /// A request with many links is some kilobytes.
 const MAX_REQUEST_BYTES: u64 = 4 << 20;
@@ -43,6 +45,10 @@ enum Request {
     Terms,
     /// A decision about others, or about hosts.
     Change { change: Change },
+    /// How others are found.
+    Lookout,
+    /// What to hand out for a group.
+    Invite { group: GroupId },
     /// Begin to pair with somebody.
     Pair { who: String },
     /// What is being paired.
@@ -172,6 +178,8 @@ async fn serve(
         }
         Request::Terms => answer(&mut write, &engine.terms().await).await,
         Request::Change { change } => answer(&mut write, &engine.change(change).await).await,
+        Request::Lookout => answer(&mut write, &engine.lookout().await).await,
+        Request::Invite { group } => answer(&mut write, &engine.invite(group).await).await,
         Request::Pair { who } => answer(&mut write, &engine.pair(&who).await).await,
         Request::Pairings => answer(&mut write, &engine.pairings().await.unwrap_or_default()).await,
         Request::AnswerPairing { id, same } => {
@@ -291,6 +299,25 @@ impl Remote {
     /// It is not there.
     pub async fn change(&self, change: Change) -> Result<Result<bool, Failure>, ControlError> {
         self.ask_once(&Request::Change { change }).await
+    }
+
+    /// How it finds others, and its groups.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub async fn lookout(&self) -> Result<Result<Lookout, Failure>, ControlError> {
+        self.ask_once(&Request::Lookout).await
+    }
+
+    /// What to hand out for a group.
+    ///
+    /// # Errors
+    /// It is not there; inside, it is in no such group.
+    pub async fn invite(
+        &self,
+        group: GroupId,
+    ) -> Result<Result<InviteView, Failure>, ControlError> {
+        self.ask_once(&Request::Invite { group }).await
     }
 
     /// Begins to pair, as [`Engine::pair`](crate::Engine::pair).

@@ -9,23 +9,24 @@ use std::time::Duration;
 
 use manyhands_core::{
     Ask, AskTerms, Core, CoreError, DEFAULT_CONNECTIONS, DownloadId, DownloadSpec, Failure,
-    FailureCode, HeaderField, HelpId, MAX_CONNECTIONS, ModeWish, PeerId,
+    FailureCode, GroupId, HeaderField, HelpId, MAX_CONNECTIONS, ModeWish, PeerId,
 };
 use manyhands_origin::{Options, Origins};
-use manyhands_store::{Locked, Opened, ProfileLock, Store};
+use manyhands_store::{Locked, Meeting, Opened, ProfileLock, Store};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 use ts_rs::TS;
 
 use crate::control::{self, Raised};
+use crate::groups;
 use crate::network::{Network, NetworkConfig};
 use crate::present::Presenter;
 use crate::profile::{Change, Known};
 use crate::saver::Saver;
 use crate::shell::{Clock, Command, Facts, Shell};
 use crate::view::{
-    Decision, DownloadRow, HelpingRow, LendingChange, PairingRow, PairingState, PeerRow, Query,
-    RequestRow, RuleTerms, Terms, View, Welcome,
+    Decision, DownloadRow, HelpingRow, InviteView, LendingChange, Lookout, PairingRow,
+    PairingState, PeerRow, Query, RequestRow, RuleTerms, ServerFound, Terms, View, Welcome,
 };
 use crate::writer::Writer;
 
@@ -85,6 +86,7 @@ struct Seen {
     /// Whoever listens has a window.
     raised: Arc<watch::Sender<Raised>>,
     device: Option<Device>,
+    insecure_http: bool,
     /// Closed once the profile is free again.
     ended: watch::Receiver<()>,
 }
@@ -245,6 +247,7 @@ impl Engine {
             network_failure,
             raised: Arc::clone(&raised),
             device,
+            insecure_http: config.network.as_ref().is_some_and(|network| network.insecure_http),
             ended,
         };
         let engine = Self { commands, seen: Arc::new(seen) };
@@ -409,6 +412,81 @@ impl Engine {
     /// The engine has ended.
     pub async fn set_lending(&self, change: LendingChange) -> Result<(), Failure> {
         self.change(Change::SetLending { change }).await.map(drop)
+    }
+
+    /// How others are found, and the groups that this device is in.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub async fn lookout(&self) -> Result<Lookout, Failure> {
+        self.ask(|answer| Command::Lookout { answer }).await
+    }
+
+    /// Finds others in this way from now on; remembered. Servers hear at once that this device is gone, and so does the local network.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub async fn set_meeting(&self, meeting: Meeting) -> Result<(), Failure> {
+        self.change(Change::SetMeeting { meeting }).await.map(drop)
+    }
+
+    /// The rendezvous server that answers at an address which a person typed. Nothing is trusted yet: the user compares the id
+    /// with what the server's log prints.
+    ///
+    /// # Errors
+    /// The address makes no sense, nobody answers there, or something else does.
+    pub async fn look_at_server(&self, url: &str) -> Result<ServerFound, Failure> {
+        groups::look_at_server(url, self.seen.insecure_http).await
+    }
+
+    /// Makes a group at a server, whose id is trusted from then on, and joins it. Returns the group's id.
+    ///
+    /// # Errors
+    /// The name is empty, there are too many groups, or the engine has ended.
+    pub async fn create_group(&self, server: &ServerFound, name: &str) -> Result<String, Failure> {
+        let (id, invite) = groups::new_group(server, name)?;
+        let change = Change::JoinGroup { invite: Box::new(invite), founder: true };
+        self.change(change).await?;
+        Ok(id.to_string())
+    }
+
+    /// Joins the group of an invite, for good; returns its id. Joining twice is fine, and a new invite of the same group replaces
+    /// the old one.
+    ///
+    /// # Errors
+    /// What is wrong with the invite; or there are too many groups, or the engine has ended.
+    pub async fn join_group(&self, invite: &str) -> Result<String, Failure> {
+        let invite = Box::new(groups::read_invite(invite)?);
+        let id = groups::id_of(&invite).to_string();
+        self.change(Change::JoinGroup { invite, founder: false }).await?;
+        Ok(id)
+    }
+
+    /// Leaves a group for good: its server and its members see this device no more. Whether it was in it.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub async fn leave_group(&self, group: GroupId) -> Result<bool, Failure> {
+        self.change(Change::LeaveGroup { group }).await
+    }
+
+    /// What to hand out, so that others can join a group.
+    ///
+    /// # Errors
+    /// There is no such group, or the engine has ended.
+    pub async fn invite(&self, group: GroupId) -> Result<InviteView, Failure> {
+        self.ask(|answer| Command::Invite { group, answer }).await?
+    }
+
+    /// Leaves a group for a new one of the same name at the same server, whose secret nobody knows yet: returns its id. Everybody who is
+    /// to be in it needs the new invite.
+    ///
+    /// # Errors
+    /// There is no such group, or the engine has ended.
+    pub async fn rotate_group(&self, group: GroupId) -> Result<String, Failure> {
+        let (id, change) = groups::rotation(group, &self.invite(group).await?.link)?;
+        self.change(change).await?;
+        Ok(id.to_string())
     }
 
     /// Begins to pair with another device: `who` is its id, or eight characters or more of its beginning, or an address such as

@@ -13,6 +13,7 @@ mod control;
 mod engine;
 mod fetch;
 mod follow;
+mod groups;
 mod network;
 mod part;
 mod present;
@@ -27,10 +28,14 @@ pub use engine::{
     AskFor, Config, Device, Engine, NewDownload, OpenError, check_header, default_data_dir,
 };
 pub use follow::{Followed, follow};
-pub use manyhands_core::{
-    AcceptRule, Ask, AskError, DEFAULT_CONNECTIONS, DownloadId, Failure, FailureCode, HelpId,
-    HelpMode, Hours, MAX_CONNECTIONS, ModeWish, PairingCode, PeerId, Sha256Digest,
+pub use groups::{
+    find as find_group, id_of as group_of, look_at_server, new_group, read_invite, rotation,
 };
+pub use manyhands_core::{
+    AcceptRule, Ask, AskError, DEFAULT_CONNECTIONS, DownloadId, Failure, FailureCode, GroupId,
+    HelpId, HelpMode, Hours, MAX_CONNECTIONS, ModeWish, PairingCode, PeerId, Sha256Digest,
+};
+pub use manyhands_peer::wire::Invite;
 pub use manyhands_store::Meeting;
 pub use network::NetworkConfig;
 pub use profile::{Change, Profile};

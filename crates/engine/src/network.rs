@@ -2,9 +2,12 @@
 //!
 //! Decisions are the core's: [`HelpDesk`] on the helper's side, `HelpWanted` inside each download on the requester's.
 
+pub mod finding;
 pub mod guard;
 pub mod lending;
 pub mod pairing;
+mod rings;
+mod search;
 pub mod session;
 #[cfg(test)]
 mod tests;
@@ -17,24 +20,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use manyhands_core::{
-    AskTerms, AskedPeer, DeskBounds, DownloadId, HelpDesk, HelpEnd, HelpId, LocalTime, Meter,
-    PeerId,
+    AskTerms, AskedPeer, DeskBounds, DownloadId, GroupId, HelpDesk, HelpEnd, HelpId, LocalTime,
+    Meter, PeerId,
 };
 use manyhands_peer::wire::{DeviceName, Feature, Hello};
 use manyhands_peer::{
-    ClientWaits, DeviceIdentity, Discovered, Discovery, DiscoveryOptions, Incoming, InterfaceRule,
-    PeerClient, PeerServer, Presence, PresenceNews, PresenceWaits, RemotePeer, ServerOptions,
-    ServerWaits,
+    Calls, ClientWaits, DeviceIdentity, Discovered, DiscoveryOptions, HintOrigin, Incoming,
+    InterfaceRule, PeerClient, PeerServer, Presence, PresenceNews, PresenceWaits, RemotePeer,
+    RendezvousOptions, ServerOptions, ServerWaits,
 };
-use manyhands_store::{BlockedPeer, Friend, Op, Settings, Store};
+use manyhands_store::{BlockedPeer, Friend, Group, Op, Settings, Store};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::engine::computer_name;
+use crate::groups;
+use crate::network::finding::{Finding, FindingOptions};
 use crate::network::guard::LiveGuard;
 use crate::network::lending::{LentStored, Waiting, limit};
 use crate::network::session::{Asking, Session};
-use crate::profile::{Known, stranger};
+use crate::profile::{Before, Change, Known, stranger};
 use crate::view::{Lending, LendingChange};
 
 /// How long a shutdown waits until helpers have heard that it is over.
@@ -53,6 +58,10 @@ pub struct NetworkConfig {
     pub listen: Option<SocketAddr>,
     /// Neither announce nor look for others by multicast.
     pub no_mdns: bool,
+    /// The invite of a group to be in, `manyhands://join?…`; kept in the profile.
+    pub rendezvous: Option<String>,
+    /// Use rendezvous servers at `http://`, too, where everybody on the way can read and change what is said.
+    pub insecure_http: bool,
     /// How this run helps others otherwise than it is set in the profile.
     pub lending: LendingChange,
     /// Help with what the test's own server has, too, which is on this machine.
@@ -88,6 +97,7 @@ pub struct Network {
     pub online: BTreeMap<PeerId, Online>,
     pub friends: BTreeMap<PeerId, Friend>,
     pub blocked: BTreeMap<PeerId, BlockedPeer>,
+    pub groups: BTreeMap<GroupId, Group>,
     pub policies: BTreeMap<DownloadId, Policy>,
     pub asking: BTreeMap<(DownloadId, PeerId), Asking>,
     pub sessions: BTreeMap<(DownloadId, PeerId), Arc<Session>>,
@@ -103,7 +113,8 @@ pub struct Network {
     pub server: PeerServer,
     incoming: mpsc::Receiver<Incoming>,
     news: mpsc::Receiver<PresenceNews>,
-    discovery: Option<Discovery>,
+    pub finding: Finding,
+    pub insecure_http: bool,
     _presence: Presence,
     /// Where to look for whom; keeps the look-out going where nobody discovers.
     hints: mpsc::Sender<Discovered>,
@@ -122,6 +133,8 @@ pub enum NetworkFact {
     Incoming(Incoming),
     /// A pairing has gone on.
     Pairing,
+    /// A rendezvous server has said something.
+    Rendezvous,
 }
 
 impl Network {
@@ -135,9 +148,12 @@ impl Network {
         settings: &Settings,
         clock: LocalTime,
     ) -> Result<Self, String> {
-        let identity = identity(store)?;
-        let known = Known::load(store).map_err(|error| error.to_string())?;
-        let Known { friends, blocked, ledger } = known;
+        let identity = Arc::new(identity(store)?);
+        let mut known = Known::load(store).map_err(|error| error.to_string())?;
+        if let Some(invite) = &config.rendezvous {
+            join(invite, config.insecure_http, store, settings, &mut known)?;
+        }
+        let Known { friends, blocked, groups, ledger } = known;
         let name = config.name.clone().or_else(|| settings.device_name.clone());
         let name = DeviceName::neutralised(&name.unwrap_or_else(computer_name));
         let lending = Lending::of(settings).with(config.lending);
@@ -168,18 +184,43 @@ impl Network {
             // More friends than fit are found by discovery.
             let _ = hints.try_send(Discovered::PeerSeen {
                 id: friend.id,
+                origin: HintOrigin::Known,
                 addresses: friend.last_addresses.clone(),
             });
         }
-        let discovery = (!config.no_mdns).then(|| {
-            let options = DiscoveryOptions {
-                id: identity.id(),
-                announce: Some(server.port()),
-                interfaces: InterfaceRule::Usual,
-                friends: seen_friends,
-            };
-            Discovery::start(options, hints.clone())
-        });
+        #[allow(unused_mut, reason = "tests change it")]
+        let mut interfaces = InterfaceRule::Usual;
+        #[cfg(test)]
+        if config.loopback_origins {
+            interfaces = InterfaceRule::Only(vec!["lo".to_owned()]);
+        }
+        let (id, port) = (identity.id(), server.port());
+        let search = {
+            let interfaces = interfaces.clone();
+            move || DiscoveryOptions {
+                id,
+                announce: Some(port),
+                interfaces: interfaces.clone(),
+                friends: seen_friends.clone(),
+            }
+        };
+        let calls = Calls { client: client.clone(), server: server.clone() };
+        let insecure_http = config.insecure_http;
+        let rendezvous = {
+            let (identity, name) = (Arc::clone(&identity), name.clone());
+            move |groups| RendezvousOptions {
+                insecure_http,
+                interfaces,
+                calls: Some(calls),
+                ..RendezvousOptions::new(identity, port, name, groups)
+            }
+        };
+        let options = FindingOptions {
+            meeting: settings.meeting,
+            lan: (!config.no_mdns).then(|| Box::new(search) as _),
+            rendezvous: Box::new(rendezvous),
+        };
+        let finding = Finding::start(options, &groups, &hints);
         server.set_blocked(&blocked.keys().copied().collect());
         server.set_friends(&friends.keys().copied().collect());
         server.set_rate(limit(lending.bytes_per_s));
@@ -193,6 +234,7 @@ impl Network {
             online: BTreeMap::new(),
             friends,
             blocked,
+            groups,
             policies: BTreeMap::new(),
             asking: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -207,7 +249,8 @@ impl Network {
             server,
             incoming,
             news,
-            discovery,
+            finding,
+            insecure_http,
             _presence: presence,
             hints,
             client,
@@ -223,7 +266,7 @@ impl Network {
             Some(news) = self.news.recv() => NetworkFact::Presence(news),
             Some(incoming) = self.incoming.recv() => NetworkFact::Incoming(incoming),
             Ok(()) = self.pairing_changes.changed() => NetworkFact::Pairing,
-            else => std::future::pending().await,
+            () = self.finding.changed() => NetworkFact::Rendezvous,
         }
     }
 
@@ -234,9 +277,7 @@ impl Network {
         if tokio::time::timeout(FAREWELL, self.farewells.wait()).await.is_err() {
             tracing::info!("not every helper heard that it is over");
         }
-        if let Some(discovery) = self.discovery.take() {
-            discovery.shutdown().await;
-        }
+        self.finding.shut_down().await;
         self.server.shutdown().await;
     }
 
@@ -288,10 +329,11 @@ impl Network {
         let mut known = Known {
             friends: std::mem::take(&mut self.friends),
             blocked: std::mem::take(&mut self.blocked),
+            groups: std::mem::take(&mut self.groups),
             ..Known::default()
         };
         known.learn(ops);
-        (self.friends, self.blocked) = (known.friends, known.blocked);
+        (self.friends, self.blocked, self.groups) = (known.friends, known.blocked, known.groups);
         let friends: BTreeSet<_> = self.friends.keys().copied().collect();
         self.server.set_friends(&friends);
         self.friend_ids.send_if_modified(|ids| {
@@ -333,6 +375,31 @@ impl Network {
             self.farewells.spawn(asking.withdraw());
         }
     }
+}
+
+/// Joins the group of an invite that was given for this run.
+fn join(
+    invite: &str,
+    insecure_http: bool,
+    store: &Store,
+    settings: &Settings,
+    known: &mut Known,
+) -> Result<(), String> {
+    let joined = groups::read_invite(invite).and_then(|invite| {
+        let change = Change::JoinGroup { invite: Box::new(invite), founder: false };
+        let before = Before {
+            friends: &known.friends,
+            blocked: &known.blocked,
+            groups: &known.groups,
+            settings,
+            insecure_http,
+        };
+        change.ops(before, |peer| stranger(peer, String::new()))
+    });
+    let ops = joined.map_err(|failure| format!("{failure} {}", failure.code.hint()))?;
+    store.apply(&ops).and_then(|()| store.flush()).map_err(|error| error.to_string())?;
+    known.learn(&ops);
+    Ok(())
 }
 
 /// The device's key; made at the first start.

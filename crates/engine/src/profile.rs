@@ -5,14 +5,20 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use manyhands_core::{
-    Failure, FailureCode, HostList, HostListError, Ledger, LentDay, LocalTime, PeerId,
+    Failure, FailureCode, GroupId, HostList, HostListError, Ledger, LentDay, LocalTime, PeerId,
 };
-use manyhands_store::{BlockedPeer, Friend, Op, ProfileLock, Settings, Store, StoreError};
+use manyhands_peer::wire::{Invite, MAX_GROUPS};
+use manyhands_store::{
+    BlockedPeer, Friend, Group, Meeting, Op, ProfileLock, Settings, Store, StoreError,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{OpenError, open_profile};
+use crate::groups;
 use crate::shell::Clock;
-use crate::view::{BlockedRow, Lending, LendingChange, RuleRow, RuleTerms, Terms};
+use crate::view::{
+    BlockedRow, GroupState, InviteView, Lending, LendingChange, Lookout, RuleRow, RuleTerms, Terms,
+};
 
 /// Friends with a rule at most: as many as a day of the ledger tells apart.
 const MAX_RULES: usize = LentDay::MAX_PEERS;
@@ -48,6 +54,36 @@ pub enum Change {
     SetLending {
         change: LendingChange,
     },
+    /// Be in the group of this invite. An invite of a group that it is in already replaces the one before.
+    JoinGroup {
+        #[serde(with = "groups::as_text")]
+        invite: Box<Invite>,
+        /// It is being made by this.
+        founder: bool,
+    },
+    LeaveGroup {
+        group: GroupId,
+    },
+    /// Leave a group for one with another secret.
+    RotateGroup {
+        group: GroupId,
+        #[serde(with = "groups::as_text")]
+        invite: Box<Invite>,
+    },
+    SetMeeting {
+        meeting: Meeting,
+    },
+}
+
+/// What a decision is made over.
+#[derive(Clone, Copy, Debug)]
+pub struct Before<'a> {
+    pub friends: &'a BTreeMap<PeerId, Friend>,
+    pub blocked: &'a BTreeMap<PeerId, BlockedPeer>,
+    pub groups: &'a BTreeMap<GroupId, Group>,
+    pub settings: &'a Settings,
+    /// Rendezvous servers at `http://` are allowed.
+    pub insecure_http: bool,
 }
 
 /// What a profile knows about others, beside its settings.
@@ -55,14 +91,25 @@ pub enum Change {
 pub struct Known {
     pub friends: BTreeMap<PeerId, Friend>,
     pub blocked: BTreeMap<PeerId, BlockedPeer>,
+    /// Those whose invite can be read.
+    pub groups: BTreeMap<GroupId, Group>,
     pub ledger: Ledger,
 }
 
 impl Known {
     pub fn load(store: &Store) -> Result<Self, StoreError> {
+        let readable = |group: &Group| {
+            let readable = groups::read_invite(&group.invite).is_ok();
+            if !readable {
+                tracing::warn!(group = %group.id.short(), "a stored invite cannot be read: left out");
+            }
+            readable
+        };
+        let groups = store.groups()?.into_iter().filter(readable);
         Ok(Self {
             friends: store.friends()?.into_iter().map(|friend| (friend.id, friend)).collect(),
             blocked: store.blocked()?.into_iter().map(|blocked| (blocked.id, blocked)).collect(),
+            groups: groups.map(|group| (group.id, group)).collect(),
             ledger: Ledger::new(store.lent()?),
         })
     }
@@ -75,8 +122,19 @@ impl Known {
                 Op::RemoveFriend(id) => drop(self.friends.remove(id)),
                 Op::PutBlocked(peer) => drop(self.blocked.insert(peer.id, peer.clone())),
                 Op::RemoveBlocked(id) => drop(self.blocked.remove(id)),
+                Op::PutGroup(group) => drop(self.groups.insert(group.id, group.clone())),
+                Op::DeleteGroup(id) => drop(self.groups.remove(id)),
                 _ => {}
             }
+        }
+    }
+
+    /// How others would be found, where nothing is looked for now.
+    pub fn lookout(&self, settings: &Settings) -> Lookout {
+        Lookout {
+            meeting: settings.meeting,
+            multicast: false,
+            groups: groups::rows(&self.groups, |group| groups::row(group, GroupState::Off)),
         }
     }
 
@@ -105,11 +163,10 @@ impl Change {
     /// It is too much, makes no sense, or contradicts an earlier decision.
     pub fn ops(
         &self,
-        friends: &BTreeMap<PeerId, Friend>,
-        blocked: &BTreeMap<PeerId, BlockedPeer>,
-        settings: &Settings,
+        before: Before<'_>,
         new_friend: impl FnOnce(PeerId) -> Friend,
     ) -> Result<Vec<Op>, Failure> {
+        let Before { friends, blocked, settings, .. } = before;
         Ok(match self {
             Self::SetRule { peer, terms } => {
                 if blocked.contains_key(peer) {
@@ -163,8 +220,54 @@ impl Change {
                 Lending::of(settings).with(*change).put(&mut changed);
                 put(settings, changed)
             }
+            Self::JoinGroup { invite, founder } => join(before, invite, *founder)?,
+            Self::LeaveGroup { group } => match before.groups.get(group) {
+                Some(_) => vec![Op::DeleteGroup(*group)],
+                None => Vec::new(),
+            },
+            Self::RotateGroup { group, .. } if !before.groups.contains_key(group) => {
+                return Err(no_group(*group));
+            }
+            Self::RotateGroup { group, invite } => {
+                let mut others = before.groups.clone();
+                others.remove(group);
+                let joined = join(Before { groups: &others, ..before }, invite, true)?;
+                [vec![Op::DeleteGroup(*group)], joined].concat()
+            }
+            Self::SetMeeting { meeting } => {
+                put(settings, Settings { meeting: *meeting, ..settings.clone() })
+            }
         })
     }
+}
+
+fn join(before: Before<'_>, invite: &Invite, founder: bool) -> Result<Vec<Op>, Failure> {
+    groups::check_encrypted(&invite.server, before.insecure_http)?;
+    let id = groups::id_of(invite);
+    let known = before.groups.get(&id);
+    if known.is_none() && before.groups.len() >= MAX_GROUPS {
+        return Err(too_many("groups", MAX_GROUPS));
+    }
+    let named = Some(invite.name.as_str()).filter(|name| !name.is_empty());
+    let name = named.or(known.map(|group| group.name.as_str())).unwrap_or_default();
+    let group = Group {
+        id,
+        invite: invite.to_string(),
+        name: if name.is_empty() { id.short() } else { name.to_owned() },
+        joined_unix_ms: known.map_or_else(Clock::unix_ms, |group| group.joined_unix_ms),
+        founder: founder || known.is_some_and(|group| group.founder),
+    };
+    Ok(if known == Some(&group) { Vec::new() } else { vec![Op::PutGroup(group)] })
+}
+
+/// The stored group of this id.
+pub fn group_of(groups: &BTreeMap<GroupId, Group>, id: GroupId) -> Result<&Group, Failure> {
+    groups.get(&id).ok_or_else(|| no_group(id))
+}
+
+fn no_group(id: GroupId) -> Failure {
+    let message = format!("This device is in no group {}.", id.short());
+    Failure::new(FailureCode::NoGroup, message)
 }
 
 fn put(before: &Settings, settings: Settings) -> Vec<Op> {
@@ -235,6 +338,7 @@ pub fn blocked_rows(blocked: &BTreeMap<PeerId, BlockedPeer>) -> Vec<BlockedRow> 
 #[derive(Debug)]
 pub struct Profile {
     store: Store,
+    insecure_http: bool,
     _lock: ProfileLock,
 }
 
@@ -245,7 +349,31 @@ impl Profile {
     /// [`OpenError::InUse`]: an instance runs on it; [`Remote`](crate::Remote) reaches that.
     pub fn open(data_dir: &Path) -> Result<Self, OpenError> {
         let (lock, store, _) = open_profile(data_dir)?;
-        Ok(Self { store, _lock: lock })
+        Ok(Self { store, insecure_http: false, _lock: lock })
+    }
+
+    /// Takes invites of servers at `http://`, too.
+    #[must_use]
+    pub fn with_insecure_http(self, insecure_http: bool) -> Self {
+        Self { insecure_http, ..self }
+    }
+
+    /// How others would be found, and the groups that this device is in.
+    ///
+    /// # Errors
+    /// The profile cannot be read.
+    pub fn lookout(&self) -> Result<Lookout, Failure> {
+        let settings = self.store.settings().map_err(|error| cannot(&error))?;
+        Ok(Known::load(&self.store).map_err(|error| cannot(&error))?.lookout(&settings))
+    }
+
+    /// What to hand out, so that others can join a group.
+    ///
+    /// # Errors
+    /// There is no such group, or the profile cannot be read.
+    pub fn invite(&self, group: GroupId) -> Result<InviteView, Failure> {
+        let known = Known::load(&self.store).map_err(|error| cannot(&error))?;
+        groups::invite_view(group_of(&known.groups, group)?)
     }
 
     /// On what terms this device helps.
@@ -266,7 +394,14 @@ impl Profile {
         let settings = self.store.settings().map_err(|error| cannot(&error))?;
         let known = Known::load(&self.store).map_err(|error| cannot(&error))?;
         let nameless = |peer| stranger(peer, String::new());
-        let ops = change.ops(&known.friends, &known.blocked, &settings, nameless)?;
+        let before = Before {
+            friends: &known.friends,
+            blocked: &known.blocked,
+            groups: &known.groups,
+            settings: &settings,
+            insecure_http: self.insecure_http,
+        };
+        let ops = change.ops(before, nameless)?;
         self.store.apply(&ops).map_err(|error| cannot(&error))?;
         self.store.flush().map_err(|error| cannot(&error))?;
         Ok(!ops.is_empty())
@@ -288,7 +423,14 @@ mod tests {
 
     fn apply(known: &mut Known, change: &Change) -> Result<Vec<Op>, Failure> {
         let name = |peer| stranger(peer, "Mo".to_owned());
-        let ops = change.ops(&known.friends, &known.blocked, &Settings::default(), name)?;
+        let before = Before {
+            friends: &known.friends,
+            blocked: &known.blocked,
+            groups: &known.groups,
+            settings: &Settings::default(),
+            insecure_http: false,
+        };
+        let ops = change.ops(before, name)?;
         known.learn(&ops);
         Ok(ops)
     }
@@ -346,6 +488,76 @@ mod tests {
         }
         let more = Change::Block { peer: peer(9999) };
         assert_eq!(apply(&mut known, &more).unwrap_err().code, FailureCode::TooMany);
+    }
+
+    fn invite(n: u8, server: &str, name: &str) -> Box<Invite> {
+        let digest = manyhands_peer::wire::Digest([9; 32]);
+        Box::new(Invite {
+            server: manyhands_peer::wire::ServerAddress::new(server, digest, false).unwrap(),
+            secret: [n; 16],
+            name: manyhands_peer::wire::GroupName::neutralised(name),
+        })
+    }
+
+    fn joining(n: u8, server: &str, name: &str) -> Change {
+        Change::JoinGroup { invite: invite(n, server, name), founder: false }
+    }
+
+    #[test]
+    fn joining_twice_changes_nothing_and_a_new_invite_of_the_same_group_replaces_the_old_one() {
+        let mut known = Known::default();
+        let join = joining(1, "https://a.example", "Dorm 7");
+        assert_eq!(apply(&mut known, &join).unwrap().len(), 1);
+        assert_eq!(apply(&mut known, &join).unwrap(), [], "it is so already");
+        let (id, before) = known.groups.first_key_value().unwrap();
+        let (id, before) = (*id, before.clone());
+        apply(&mut known, &joining(1, "https://b.example", "")).unwrap();
+        assert_eq!(known.groups.len(), 1);
+        let after = &known.groups[&id];
+        assert_eq!((&after.name, after.joined_unix_ms), (&before.name, before.joined_unix_ms));
+        assert!(after.invite.contains("b.example") && before.invite.contains("a.example"));
+        apply(&mut known, &Change::LeaveGroup { group: id }).unwrap();
+        assert!(known.groups.is_empty());
+        assert_eq!(apply(&mut known, &Change::LeaveGroup { group: id }).unwrap(), []);
+    }
+
+    #[test]
+    fn a_group_with_a_new_secret_takes_the_place_of_the_old_one_alone() {
+        let mut known = Known::default();
+        apply(&mut known, &joining(1, "https://a.example", "Dorm 7")).unwrap();
+        let group = *known.groups.first_key_value().unwrap().0;
+        for n in 2..=MAX_GROUPS as u8 {
+            apply(&mut known, &joining(n, "https://a.example", "x")).unwrap();
+        }
+        let more = apply(&mut known, &joining(99, "https://a.example", "x")).unwrap_err();
+        assert_eq!(more.code, FailureCode::TooMany);
+        let rotate =
+            Change::RotateGroup { group, invite: invite(99, "https://a.example", "Dorm 7") };
+        apply(&mut known, &rotate).unwrap();
+        assert_eq!(known.groups.len(), MAX_GROUPS);
+        assert!(!known.groups.contains_key(&group));
+        assert!(known.groups.values().any(|group| group.name == "Dorm 7" && group.founder));
+        assert_eq!(apply(&mut known, &rotate).unwrap_err().code, FailureCode::NoGroup);
+    }
+
+    #[test]
+    fn a_server_without_encryption_is_refused_and_a_nameless_group_is_called_by_its_id() {
+        let mut known = Known::default();
+        let plain = apply(&mut known, &joining(1, "http://a.example", "x")).unwrap_err();
+        assert_eq!(plain.code, FailureCode::PlainHttp);
+        assert!(known.groups.is_empty());
+        apply(&mut known, &joining(1, "https://a.example", "")).unwrap();
+        let (id, group) = known.groups.first_key_value().unwrap();
+        assert_eq!(group.name, id.short());
+    }
+
+    #[test]
+    fn a_decision_about_a_group_travels_as_text_and_is_not_shown_with_its_secret() {
+        let change = joining(7, "https://a.example", "Dorm 7");
+        let text = serde_json::to_string(&change).unwrap();
+        assert!(text.contains("BwcHBwcHBwcHBwcHBwcHBw"), "{text}");
+        assert_eq!(serde_json::from_str::<Change>(&text).unwrap(), change);
+        assert!(!format!("{change:?}").contains("BwcHBw"), "{change:?}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use manyhands_core::{DownloadId, Failure, FailureCode, Input, MapChunk, PeerId, RunId};
+use manyhands_core::{DownloadId, Failure, FailureCode, GroupId, Input, MapChunk, PeerId, RunId};
 use manyhands_store::{Op, OpenError, Opened, Store, StoreError};
 use tokio::sync::oneshot;
 
@@ -272,6 +272,7 @@ fn squeezed(ops: Vec<Op>) -> Vec<Op> {
         Settings,
         Friend(PeerId),
         Blocked(PeerId),
+        Group(GroupId),
         LentDay(i32),
     }
     let mut later = BTreeSet::new();
@@ -295,6 +296,8 @@ fn squeezed(ops: Vec<Op>) -> Vec<Op> {
             Op::RemoveFriend(id) => later.insert(Thing::Friend(*id)),
             Op::PutBlocked(blocked) => later.insert(Thing::Blocked(blocked.id)),
             Op::RemoveBlocked(id) => later.insert(Thing::Blocked(*id)),
+            Op::PutGroup(group) => later.insert(Thing::Group(group.id)),
+            Op::DeleteGroup(id) => later.insert(Thing::Group(*id)),
             Op::PutLentDay(day) => later.insert(Thing::LentDay(day.day)),
         })
         .collect();

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use chrono::{Datelike, Timelike};
 use manyhands_core::{
     Ask, AskTerms, ByteRange, Core, CoreError, DownloadId, DownloadSpec, DownloadState, Effect,
-    Failure, FailureCode, Found, HelpEnd, HelpId, HelpOffer, Input, LeaseEnd, LeaseId, LinkFacts,
-    LocalTime, Now, PeerId, RunId, SourceId,
+    Failure, FailureCode, Found, GroupId, HelpEnd, HelpId, HelpOffer, Input, LeaseEnd, LeaseId,
+    LinkFacts, LocalTime, Now, PeerId, RunId, SourceId,
 };
 use manyhands_origin::{FetchRequest, Origins};
 use manyhands_peer::PresenceNews;
@@ -19,15 +19,17 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::fetch::{Bound, Fetch, PartWhen, Via};
+use crate::groups;
 use crate::network::pairing::{Meant, Met};
 use crate::network::session::{Asking, Requester, Session};
 use crate::network::{Network, NetworkFact, Online, Policy};
 use crate::part::{self, Created, Reopened, disk_failure};
 use crate::present::Presenter;
-use crate::profile::{Change, Known, stranger};
+use crate::profile::{Before, Change, Known, group_of, stranger};
 use crate::saver::Saver;
 use crate::view::{
-    Decision, DownloadRow, HelpingRow, PairingRow, PeerRow, Query, RequestRow, Terms, View,
+    Decision, DownloadRow, HelpingRow, InviteView, Lookout, PairingRow, PeerRow, Query, RequestRow,
+    Terms, View,
 };
 use crate::writer::{Part, Writer, discard_part};
 
@@ -105,6 +107,8 @@ pub enum Command {
     Decide { id: String, decision: Decision, answer: oneshot::Sender<bool> },
     Change { change: Change, answer: oneshot::Sender<Result<bool, Failure>> },
     Terms { answer: oneshot::Sender<Terms> },
+    Lookout { answer: oneshot::Sender<Lookout> },
+    Invite { group: GroupId, answer: oneshot::Sender<Result<InviteView, Failure>> },
     StopHelping { id: HelpId, answer: oneshot::Sender<bool> },
     Meant { who: String, answer: oneshot::Sender<Result<Meant, Failure>> },
     Pair { met: Box<Met>, answer: oneshot::Sender<Result<String, Failure>> },
@@ -253,7 +257,9 @@ impl Shell {
             if let Some(day) = network.lent_to_store(now.monotonic, false) {
                 self.saver.apply(vec![Op::PutLentDay(day)], None);
             }
-            let shows_time = network.server.pairings().tick() | network.shows_time();
+            let shows_time = network.server.pairings().tick()
+                | network.shows_time()
+                | network.finding_shows_time(now.monotonic);
             if changed || (shows_time && now.monotonic >= self.touched_at + TOUCH_EVERY) {
                 self.touched_at = now.monotonic;
                 self.core.touch();
@@ -268,6 +274,9 @@ impl Shell {
         if now.monotonic >= self.asked_at + ASK_EVERY {
             self.asked_at = now.monotonic;
             self.ask_around(now);
+            if let Some(network) = &mut self.network {
+                network.ring_who_is_wanted(now.monotonic);
+            }
         }
         let revision = self.core.revision();
         self.changes.send_if_modified(|told| std::mem::replace(told, revision) != revision);
@@ -310,7 +319,8 @@ impl Shell {
                 let _ = answer.send(());
             }
             Command::Peers { answer } => {
-                let peers = self.network.as_ref().map(|net| net.peers(&self.core, now.monotonic));
+                let network = self.network.as_ref();
+                let peers = network.map(|net| net.everybody(&self.core, now.monotonic));
                 let _ = answer.send(peers.unwrap_or_default());
             }
             Command::Requests { answer } => {
@@ -331,6 +341,14 @@ impl Shell {
                 let terms = self.network.as_ref().map(Network::terms);
                 let alone = || self.alone.terms(&self.settings, Clock::local());
                 let _ = answer.send(terms.unwrap_or_else(alone));
+            }
+            Command::Lookout { answer } => {
+                let lookout = self.network.as_ref().map(|network| network.lookout(now.monotonic));
+                let _ = answer.send(lookout.unwrap_or_else(|| self.alone.lookout(&self.settings)));
+            }
+            Command::Invite { group, answer } => {
+                let groups = self.network.as_ref().map_or(&self.alone.groups, |net| &net.groups);
+                let _ = answer.send(group_of(groups, group).and_then(groups::invite_view));
             }
             Command::StopHelping { id, answer } => {
                 let stopped = self
@@ -422,6 +440,7 @@ impl Shell {
                 let id = peer.id();
                 network.online.insert(id, Online { remote: peer, hello });
                 network.other_keys.remove(&id);
+                network.finding.reached(id);
                 if let Some(friend) = network.remember_address(id) {
                     self.saver.apply(vec![Op::PutFriend(friend)], None);
                 }
@@ -433,6 +452,12 @@ impl Shell {
             NetworkFact::Presence(PresenceNews::OtherKey { id, found, at }) => {
                 network.found_other(id, found, at);
             }
+            NetworkFact::Presence(PresenceNews::Unreachable { id, why }) => {
+                network.finding.not_reached(id, why);
+                network.ring_who_is_wanted(now.monotonic);
+            }
+            NetworkFact::Presence(PresenceNews::Found { id, by }) => network.finding.found(id, by),
+            NetworkFact::Rendezvous => {}
             NetworkFact::Pairing => self.befriend_paired(),
             NetworkFact::Incoming(incoming) => network.take_in(incoming, now.monotonic),
         }
@@ -476,11 +501,24 @@ impl Shell {
 
     /// The user's decision about others, or about hosts: stored, and carried out at once. Whether it changes anything.
     fn change(&mut self, change: &Change, now: Now) -> Result<bool, Failure> {
-        let (friends, blocked) = match &self.network {
-            Some(network) => (&network.friends, &network.blocked),
-            None => (&self.alone.friends, &self.alone.blocked),
+        let settings = &self.settings;
+        let before = match &self.network {
+            Some(network) => Before {
+                friends: &network.friends,
+                blocked: &network.blocked,
+                groups: &network.groups,
+                settings,
+                insecure_http: network.insecure_http,
+            },
+            None => Before {
+                friends: &self.alone.friends,
+                blocked: &self.alone.blocked,
+                groups: &self.alone.groups,
+                settings,
+                insecure_http: false,
+            },
         };
-        let ops = change.ops(friends, blocked, &self.settings, |peer| match &self.network {
+        let ops = change.ops(before, |peer| match &self.network {
             Some(network) => network.new_friend(peer),
             None => stranger(peer, String::new()),
         })?;
@@ -491,7 +529,7 @@ impl Shell {
             Some(network) => {
                 network.learn(&ops);
                 // Also where nothing is stored: this run may lend otherwise than the profile says.
-                network.obey(change, now.monotonic);
+                network.obey(change, &self.settings, now.monotonic);
             }
             None => self.alone.learn(&ops),
         }

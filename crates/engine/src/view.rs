@@ -138,7 +138,7 @@ pub struct GroupRow {
 #[serde(tag = "state", rename_all = "snake_case", rename_all_fields = "camelCase")]
 #[ts(export)]
 pub enum GroupState {
-    /// The setting is to find others on the local network alone.
+    /// The setting is to find others on the local network alone, or nothing runs on the profile.
     Off,
     Connecting,
     /// This device is listed, and sees who else is.
@@ -170,6 +170,8 @@ pub enum ServerTrouble {
     Busy,
     /// It refuses what this device says of itself.
     Refused,
+    /// Its address is `http://`, without encryption, and this program was not told to put up with that.
+    PlainHttp,
 }
 
 /// Somebody who is listed in a group.
@@ -259,6 +261,17 @@ pub struct InviteView {
     pub link: String,
     /// The link as a QR code: rows of `0` (light) and `1` (dark), without the quiet zone.
     pub qr: Vec<String>,
+}
+
+/// How this device finds others, and how that stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Lookout {
+    pub meeting: Meeting,
+    /// Whether it announces itself and looks for others on the local network now.
+    pub multicast: bool,
+    /// As in [`Together`].
+    pub groups: Vec<GroupRow>,
 }
 
 /// One peer is always helped, on these terms, while this device lends at all.

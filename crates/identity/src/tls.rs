@@ -155,6 +155,26 @@ pub fn anonymous_server_config(identity: &DeviceIdentity) -> Result<Arc<ServerCo
     Ok(Arc::new(config))
 }
 
+/// The side that calls without a certificate, and has the other one prove its key: towards a rendezvous server, which learns who
+/// calls by a signature, when it is sure to be the right one.
+///
+/// # Errors
+/// The library has no TLS 1.3.
+pub fn anonymous_client_config(expect: Expect) -> Result<Arc<ClientConfig>, Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = Arc::new(Verifier::new(&provider, Rule::Expect(expect)));
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    config.resumption = Resumption::disabled();
+    config.enable_early_data = false;
+    config.enable_sni = false;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    Ok(Arc::new(config))
+}
+
 /// The devices that may not come in. The lock guards the set alone and is never held over an await.
 #[derive(Clone, Debug, Default)]
 pub struct Blocked(Arc<RwLock<BTreeSet<PeerId>>>);

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
-use manyhands_core::PeerId;
+use manyhands_core::{GroupId, PeerId};
 use manyhands_wire::PROTOCOL_VERSION;
 use mdns_sd::{IfKind, IfPredicate, Receiver, ServiceDaemon, ServiceEvent, ServiceInfo};
 use tokio::sync::{mpsc, watch};
@@ -25,6 +25,7 @@ use tracing::{debug, info, warn};
 
 use found::Found;
 pub use interfaces::InterfaceRule;
+pub(crate) use interfaces::usable;
 
 /// The DNS-SD service type.
 pub const SERVICE_TYPE: &str = "_manyhands._tcp.local.";
@@ -41,10 +42,21 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// A hint about where peers are, from whatever source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Discovered {
-    /// Somebody says that this device is there. Replaces what was said before.
-    PeerSeen { id: PeerId, addresses: Vec<SocketAddr> },
+    /// Somebody says that this device is there. Replaces what the same origin said before.
+    PeerSeen { id: PeerId, origin: HintOrigin, addresses: Vec<SocketAddr> },
     /// It said goodbye, or has not been heard of for too long. Ask it before believing that.
-    PeerGone { id: PeerId },
+    PeerGone { id: PeerId, origin: HintOrigin },
+}
+
+/// Who says where a peer is; the better guess first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HintOrigin {
+    /// The device itself, by multicast on this network.
+    Lan,
+    /// The rendezvous server of a group lists it.
+    Group(GroupId),
+    /// It was there before, or a person gave its address.
+    Known,
 }
 
 /// What to announce, and where.
@@ -151,7 +163,7 @@ impl Search {
                 Heard::Closed => self.browse_again().await,
                 Heard::Room => {}
                 Heard::Look => {
-                    let now = interfaces::usable(&self.options.interfaces);
+                    let now = usable(&self.options.interfaces);
                     let slept = slept(&mut clocks);
                     if now != seen || slept || (self.daemon.is_none() && !now.is_empty()) {
                         debug!(?now, slept, "the network has changed");
@@ -262,7 +274,7 @@ async fn next(daemon: Option<&Daemon>) -> Heard {
 
 /// Whether the machine has slept since the last look. A clock that was set looks the same and does
 /// no harm.
-fn slept(clocks: &mut (Instant, SystemTime)) -> bool {
+pub(crate) fn slept(clocks: &mut (Instant, SystemTime)) -> bool {
     let now = (Instant::now(), SystemTime::now());
     let steady = now.0.saturating_duration_since(clocks.0);
     let wall = now.1.duration_since(clocks.1).unwrap_or_default();

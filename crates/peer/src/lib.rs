@@ -12,6 +12,7 @@ mod discovery;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod presence;
+mod rendezvous;
 mod rewound;
 mod server;
 mod tunnel;
@@ -21,10 +22,16 @@ pub use client::{
 };
 pub use content::{ContentSource, FetchFailure, FetchOrder, Fetched};
 pub use convert::{help_end, help_mode, wire_mode};
-pub use discovery::{Discovered, Discovery, DiscoveryOptions, InterfaceRule, SERVICE_TYPE};
+pub use discovery::{
+    Discovered, Discovery, DiscoveryOptions, HintOrigin, InterfaceRule, SERVICE_TYPE,
+};
 pub use manyhands_identity::{DeviceIdentity, HANDSHAKE_TIMEOUT, HandshakeError, IdentityError};
 pub use manyhands_wire as wire;
-pub use presence::{Presence, PresenceNews, PresenceWaits};
+pub use presence::{NoWay, Presence, PresenceNews, PresenceWaits};
+pub use rendezvous::{
+    Calls, GroupStatus, Member, Rendezvous, RendezvousOptions, RendezvousState, RendezvousWaits,
+    ServerFault, ServerLink, look_at_server,
+};
 pub use server::{
     ClientHello, EndedSession, HelloRefusal, INCOMING_QUEUE, Incoming, IncomingHelp, Lent,
     ListenError, MAX_CLIENT_HELLO_BYTES, Pairings, PeerServer, Reported, ServerOptions,

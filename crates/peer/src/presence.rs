@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info};
 
 use crate::client::{CallError, PeerClient, RemotePeer};
-use crate::discovery::Discovered;
+use crate::discovery::{Discovered, HintOrigin};
 
 /// Peers looked after. Hints about more are dropped, those about friends never.
 const MAX_PEERS: usize = 512;
@@ -49,6 +49,32 @@ pub enum PresenceNews {
         /// Whether it was ever there is for the shell to know: hints are anybody's.
         at: SocketAddr,
     },
+    /// Somebody says that it is there, and it does not answer. Told again when the reason changes; holds until it is online, or
+    /// found by nobody any more.
+    Unreachable {
+        id: PeerId,
+        why: NoWay,
+    },
+    /// Who says that it is there, whether it answers or not. Empty: nobody any more.
+    Found {
+        id: PeerId,
+        by: BTreeSet<HintOrigin>,
+    },
+}
+
+/// Why somebody who is said to be there cannot be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NoWay {
+    /// Packets are swallowed: a firewall there, or a network that keeps its clients apart.
+    NoAnswer,
+    /// The other computer refuses the port, or what listens there is no Manyhands.
+    Refused,
+    /// There is no way to that network from here.
+    NoRoute,
+    /// Another device answers there.
+    OtherDevice,
+    /// No address of it is known.
+    NoAddress,
 }
 
 /// How often peers are greeted; the defaults are the program's.
@@ -149,8 +175,8 @@ impl Lookout {
             };
             tokio::select! {
                 hint = hints.recv() => match hint {
-                    Some(Discovered::PeerSeen { id, addresses }) => self.seen(id, &addresses),
-                    Some(Discovered::PeerGone { id }) => self.gone(id),
+                    Some(Discovered::PeerSeen { id, addresses, .. }) => self.seen(id, &addresses),
+                    Some(Discovered::PeerGone { id, .. }) => self.gone(id),
                     None => return,
                 },
                 Some(done) = greetings.join_next() => {

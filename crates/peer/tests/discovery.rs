@@ -7,17 +7,17 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{LONG, NoTunnels, Requester, sources, within};
+use common::{LONG, NoTunnels, Requester, come_or_gone, sources, within};
 use manyhands_core::PeerId;
 use manyhands_peer::wire::{DEFAULT_PORT, DeviceName, Hello};
 use manyhands_peer::{
-    Discovered, Discovery, DiscoveryOptions, InterfaceRule, PeerServer, Presence, PresenceNews,
-    PresenceWaits, SERVICE_TYPE, ServerOptions, ServerWaits,
+    Discovered, Discovery, DiscoveryOptions, HintOrigin, InterfaceRule, PeerServer, Presence,
+    PresenceNews, PresenceWaits, SERVICE_TYPE, ServerOptions, ServerWaits,
 };
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -39,7 +39,7 @@ async fn about(heard: &mut mpsc::Receiver<Discovered>, id: PeerId) -> Discovered
     loop {
         let hint = within(heard.recv()).await.unwrap();
         match &hint {
-            Discovered::PeerSeen { id: other, .. } | Discovered::PeerGone { id: other } => {
+            Discovered::PeerSeen { id: other, .. } | Discovered::PeerGone { id: other, .. } => {
                 if *other == id {
                     return hint;
                 }
@@ -65,7 +65,9 @@ async fn a_device_is_heard_of_and_its_goodbye_too() {
     assert!(began.elapsed() < Duration::from_secs(2), "the goodbye does not take long");
     // Records live for minutes; without the goodbye this would take as long.
     loop {
-        if about(&mut lin_hears, mo).await == (Discovered::PeerGone { id: mo }) {
+        if about(&mut lin_hears, mo).await
+            == (Discovered::PeerGone { id: mo, origin: HintOrigin::Lan })
+        {
             break;
         }
     }
@@ -117,7 +119,9 @@ async fn who_does_not_listen_to_what_was_found_still_answers_and_says_goodbye() 
     assert!(matches!(about(&mut late_hears, ids[0]).await, Discovered::PeerSeen { .. }));
     let began = Instant::now();
     deaf.shutdown().await;
-    while about(&mut late_hears, ids[0]).await != (Discovered::PeerGone { id: ids[0] }) {}
+    while about(&mut late_hears, ids[0]).await
+        != (Discovered::PeerGone { id: ids[0], origin: HintOrigin::Lan })
+    {}
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     lates.shutdown().await;
     for (discovery, _) in others {
@@ -167,15 +171,15 @@ async fn a_hint_is_believed_only_after_a_handshake() {
     let (_presence, mut news) = Presence::start(lin.client, waits, nobody(), heard);
     // Eve says that she is Mo; a friend's id in an announcement makes nobody a friend.
     let (mo_id, eves) = (mo.identity.id(), vec![eve.address()]);
-    hints.send(Discovered::PeerSeen { id: mo_id, addresses: eves.clone() }).await.unwrap();
-    hints.send(Discovered::PeerSeen { id: eve.identity.id(), addresses: eves }).await.unwrap();
-    match within(news.recv()).await.unwrap() {
+    hints.send(seen(mo_id, eves.clone())).await.unwrap();
+    hints.send(seen(eve.identity.id(), eves)).await.unwrap();
+    match come_or_gone(&mut news).await {
         PresenceNews::Online { peer, .. } => assert_eq!(peer.id(), eve.identity.id()),
         other => panic!("{other:?}"),
     }
     let both = vec![eve.address(), mo.address()];
-    hints.send(Discovered::PeerSeen { id: mo_id, addresses: both }).await.unwrap();
-    match within(news.recv()).await.unwrap() {
+    hints.send(seen(mo_id, both)).await.unwrap();
+    match come_or_gone(&mut news).await {
         PresenceNews::Online { peer, hello } => {
             assert_eq!((peer.id(), hello.name.as_str()), (mo_id, "Mo"));
             assert_eq!(peer.addresses().first(), Some(&mo.address()));
@@ -183,14 +187,14 @@ async fn a_hint_is_believed_only_after_a_handshake() {
         other => panic!("{other:?}"),
     }
     // A goodbye that somebody else says for it changes nothing; its silence does.
-    hints.send(Discovered::PeerGone { id: mo_id }).await.unwrap();
+    hints.send(Discovered::PeerGone { id: mo_id, origin: HintOrigin::Lan }).await.unwrap();
     eve.server.shutdown().await;
-    match within(news.recv()).await.unwrap() {
+    match come_or_gone(&mut news).await {
         PresenceNews::Offline { id } => assert_eq!(id, eve.identity.id()),
         other => panic!("{other:?}"),
     }
     mo.server.shutdown().await;
-    match within(news.recv()).await.unwrap() {
+    match come_or_gone(&mut news).await {
         PresenceNews::Offline { id } => assert_eq!(id, mo_id),
         other => panic!("{other:?}"),
     }
@@ -209,16 +213,20 @@ async fn a_flood_of_false_hints_does_not_delay_a_friend() {
         let mut digest = [0; 32];
         digest[..2].copy_from_slice(&n.to_be_bytes());
         let id = PeerId::from_digest(digest);
-        hints.send(Discovered::PeerSeen { id, addresses: vec![address] }).await.unwrap();
+        hints.send(seen(id, vec![address])).await.unwrap();
     }
     let began = Instant::now();
     let addresses = vec![mo.address()];
-    hints.send(Discovered::PeerSeen { id: mo.identity.id(), addresses }).await.unwrap();
-    match within(news.recv()).await.unwrap() {
+    hints.send(seen(mo.identity.id(), addresses)).await.unwrap();
+    match come_or_gone(&mut news).await {
         PresenceNews::Online { peer, .. } => assert_eq!(peer.id(), mo.identity.id()),
         other => panic!("{other:?}"),
     }
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+fn seen(id: PeerId, addresses: Vec<SocketAddr>) -> Discovered {
+    Discovered::PeerSeen { id, origin: HintOrigin::Lan, addresses }
 }
 
 fn fast() -> PresenceWaits {
@@ -337,7 +345,7 @@ async fn live(
 
 impl Node {
     async fn sees(&mut self, other: PeerId) {
-        match within(self.news.recv()).await.unwrap() {
+        match come_or_gone(&mut self.news).await {
             PresenceNews::Online { peer, hello } => {
                 assert_eq!((peer.id(), hello.name.as_str()), (other, "node"));
                 let first = *peer.addresses().first().unwrap();
@@ -364,7 +372,7 @@ async fn two_machines_find_each_other_greet_and_part() {
     mo.sees(lin_id).await;
     let began = Instant::now();
     mo.stop().await;
-    match within(lin.news.recv()).await.unwrap() {
+    match come_or_gone(&mut lin.news).await {
         PresenceNews::Offline { id } => assert_eq!(id, mo_id),
         other => panic!("{other:?}"),
     }

@@ -14,7 +14,7 @@ use manyhands_core::{
 };
 use manyhands_peer::wire::Bytes32;
 use manyhands_peer::{
-    CallError, ClientWaits, DeviceIdentity, Discovered, Pairings, PeerClient, Presence,
+    CallError, ClientWaits, DeviceIdentity, Discovered, HintOrigin, Pairings, PeerClient, Presence,
     PresenceNews, PresenceWaits, RemotePeer,
 };
 use serde_json::{Value, json};
@@ -438,18 +438,25 @@ async fn a_friend_in_whose_place_another_device_answers_is_told_of_until_it_is_b
     let (hints, heard) = mpsc::channel(16);
     let (_presence, mut news) = Presence::start(lin.client, waits, friends, heard);
     let seen = async |id, at: &Helper| {
-        hints.send(Discovered::PeerSeen { id, addresses: vec![at.address()] }).await.unwrap();
+        hints
+            .send(Discovered::PeerSeen {
+                id,
+                origin: HintOrigin::Lan,
+                addresses: vec![at.address()],
+            })
+            .await
+            .unwrap();
     };
     seen(stranger, &eve).await;
     seen(mo.identity.id(), &eve).await;
-    match within(news.recv()).await.unwrap() {
+    match come_or_gone(&mut news).await {
         PresenceNews::OtherKey { id, found, .. } => {
             assert_eq!((id, found), (mo.identity.id(), eve.identity.id()));
         }
         other => panic!("{other:?}"),
     }
     seen(mo.identity.id(), &mo).await;
-    match within(news.recv()).await.unwrap() {
+    match come_or_gone(&mut news).await {
         PresenceNews::Online { peer, .. } => assert_eq!(peer.id(), mo.identity.id()),
         other => panic!("{other:?}"),
     }
@@ -465,12 +472,12 @@ async fn a_friend_in_whose_place_another_device_answers_is_told_of_until_it_is_b
     };
     let told = async {
         loop {
-            match within(news.recv()).await.unwrap() {
+            match come_or_gone(&mut news).await {
                 PresenceNews::OtherKey { id, found, .. } => {
                     break assert_eq!((id, found), (mo.identity.id(), another.id()));
                 }
                 PresenceNews::Offline { .. } => {}
-                other @ PresenceNews::Online { .. } => panic!("{other:?}"),
+                other => panic!("{other:?}"),
             }
         }
     };

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use manyhands_core::{DownloadId, DownloadRecord, Ledger, LentDay, MapChunk, PeerId};
+use manyhands_core::{DownloadId, DownloadRecord, GroupId, Ledger, LentDay, MapChunk, PeerId};
 use serde::Serialize;
 
 use crate::database::{Database, Fault, MAX_VALUE_BYTES, Writes};
 use crate::records::{
     self, IDS_PER_VALUE, LENT, NEXT_ID_KEY, ORDER, SETTINGS_KEY, SOURCES_PER_VALUE, blocked_key,
-    download_key, friend_key, lent_key, map_key, map_prefix, order_key, show, sources_key,
-    sources_prefix,
+    download_key, friend_key, group_key, lent_key, map_key, map_prefix, order_key, show,
+    sources_key, sources_prefix,
 };
 use crate::store::StoreError;
-use crate::{BlockedPeer, Friend, Settings, map_chunk};
+use crate::{BlockedPeer, Friend, Group, Settings, map_chunk};
 
 /// One change of what is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,9 @@ pub enum Op {
     /// Adds a blocked device or replaces it.
     PutBlocked(BlockedPeer),
     RemoveBlocked(PeerId),
+    /// Adds a group or replaces it.
+    PutGroup(Group),
+    DeleteGroup(GroupId),
     /// Replaces what is known of this day. Days that are too many are forgotten, the earliest
     /// first, but never this one.
     PutLentDay(LentDay),
@@ -92,6 +95,11 @@ impl<'a> Changes<'a> {
                 Ok(())
             }
             Op::RemoveBlocked(id) => self.remove(blocked_key(id)),
+            Op::PutGroup(group) => {
+                self.substantial |= self.put_json(group_key(&group.id), group)?;
+                Ok(())
+            }
+            Op::DeleteGroup(id) => self.remove(group_key(id)),
             Op::PutLentDay(day) => self.put_lent_day(day),
         }
     }

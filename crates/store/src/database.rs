@@ -65,6 +65,7 @@ impl Database {
     /// Opens or makes the database in `dir`.
     pub fn open(dir: &Path) -> Result<Self, Fault> {
         files::make_private_dir(dir).map_err(Fault::from)?;
+        files::close_to_others(dir).map_err(Fault::from)?;
         wait_until_free(&dir.join("db"))?;
         remove_unfinished_snapshots(dir)?;
         let sled = guard(|| {

@@ -13,6 +13,22 @@ pub fn make_private_dir(dir: &Path) -> io::Result<()> {
     builder.recursive(true).create(dir)
 }
 
+/// Takes away what others may do with a folder that was made otherwise, or moved here: the secrets of
+/// groups lie in it.
+pub fn close_to_others(dir: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mut permissions = std::fs::metadata(dir)?.permissions();
+        if permissions.mode() & 0o077 != 0 {
+            tracing::warn!(path = %dir.display(), "others could read this folder: closed to them");
+            permissions.set_mode(0o700);
+            std::fs::set_permissions(dir, permissions)?;
+        }
+    }
+    Ok(())
+}
+
 /// Options for a file that is readable by this user only (0600) from its first moment.
 pub fn private() -> OpenOptions {
     let mut options = OpenOptions::new();

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use manyhands_core::{DownloadId, DownloadRecord, PeerId};
+use manyhands_core::{DownloadId, DownloadRecord, GroupId, PeerId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,8 +17,8 @@ use crate::database::Database;
 use crate::files;
 use crate::open::OpenError;
 use crate::records::{
-    self, BLOCKED, FRIENDS, GENERATION_KEY, LENT, NEXT_ID_KEY, SCHEMA, SCHEMA_KEY, SETTINGS_KEY,
-    blocked_key, download_key, friend_key, lent_key,
+    self, BLOCKED, FRIENDS, GENERATION_KEY, GROUPS, LENT, NEXT_ID_KEY, SCHEMA, SCHEMA_KEY,
+    SETTINGS_KEY, blocked_key, download_key, friend_key, group_key, lent_key,
 };
 use crate::store::StoreError;
 
@@ -49,6 +49,8 @@ pub struct Content {
     friends: Vec<Value>,
     #[serde(default)]
     blocked: Vec<Value>,
+    #[serde(default)]
+    groups: Vec<Value>,
     /// As it was when something else changed: later than midnight, mostly less than was lent.
     #[serde(default)]
     lent: Vec<Value>,
@@ -144,6 +146,7 @@ impl Content {
             settings: db.get(SETTINGS_KEY)?.as_deref().and_then(json).unwrap_or_default(),
             friends: all(FRIENDS)?,
             blocked: all(BLOCKED)?,
+            groups: all(GROUPS)?,
             lent: all(LENT)?,
             downloads,
         })
@@ -160,6 +163,7 @@ impl Content {
             settings: Value::Null,
             friends: Vec::new(),
             blocked: Vec::new(),
+            groups: Vec::new(),
             lent: Vec::new(),
             downloads: Vec::new(),
         }
@@ -200,6 +204,12 @@ impl Content {
                 if let Some(id) = id {
                     changes.put_json(key(&id), record)?;
                 }
+            }
+        }
+        for record in &self.groups {
+            let id = record.get("id").and_then(Value::as_str);
+            if let Some(id) = id.and_then(|id| id.parse::<GroupId>().ok()) {
+                changes.put_json(group_key(&id), record)?;
             }
         }
         for record in &self.lent {

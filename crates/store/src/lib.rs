@@ -1,12 +1,12 @@
-//! What survives: the list of downloads, piece maps, settings, friends, blocked devices, what was
-//! lent, and the keys of this device.
+//! What survives: the list of downloads, piece maps, settings, friends, blocked devices, groups and
+//! their secrets, what was lent, and the keys of this device.
 //!
 //! ```text
 //! <data_dir>/              0700
 //!   lock                   one instance per profile: ProfileLock
-//!   db/                    sled; only this crate touches it
+//!   db/                    0700; sled; only this crate touches it
 //!   db.broken-<unix ms>    a database that could not be read, kept for a look
-//!   downloads.json(.bak)   the last-good copy: all but the piece maps, plain JSON
+//!   downloads.json(.bak)   0600; the last-good copy: all but the piece maps, plain JSON
 //!   identity.pem           secrets, 0600, apart from the database so that they outlive it
 //! ```
 //!
@@ -63,5 +63,5 @@ pub use database::MAX_VALUE_BYTES;
 pub use lock::{Locked, ProfileLock};
 pub use open::{OpenError, Opened};
 pub use secret::MAX_SECRET_BYTES;
-pub use settings::{BlockedPeer, Friend, Meeting, Settings, Theme};
+pub use settings::{BlockedPeer, Friend, Group, Meeting, Settings, Theme};
 pub use store::{Store, StoreError};

@@ -12,6 +12,7 @@
 //! | `o/` number | [`IDS_PER_VALUE`] ids of the queue in order, 8 bytes each |
 //! | `f/` peer id | a friend, JSON |
 //! | `b/` peer id | a blocked device, JSON |
+//! | `g/` group id | a group that this device is in, its secret included, JSON |
 //! | `l/` day | what was lent on a day of the local calendar, JSON |
 //!
 //! Numbers in keys and the ids of the queue are big-endian. Sources lie apart since a download may
@@ -20,11 +21,11 @@
 
 use std::collections::BTreeMap;
 
-use manyhands_core::{DownloadId, DownloadRecord, LentDay, PeerId, SourceRecord};
+use manyhands_core::{DownloadId, DownloadRecord, GroupId, LentDay, PeerId, SourceRecord};
 use serde::de::DeserializeOwned;
 
 use crate::database::{Database, Fault};
-use crate::settings::{BlockedPeer, Friend};
+use crate::settings::{BlockedPeer, Friend, Group};
 
 /// What this program writes and reads.
 pub const SCHEMA: u64 = 1;
@@ -42,6 +43,7 @@ pub const MAPS: &[u8] = b"p/";
 pub const ORDER: &[u8] = b"o/";
 pub const FRIENDS: &[u8] = b"f/";
 pub const BLOCKED: &[u8] = b"b/";
+pub const GROUPS: &[u8] = b"g/";
 pub const LENT: &[u8] = b"l/";
 
 pub fn download_key(id: DownloadId) -> Vec<u8> {
@@ -76,6 +78,10 @@ pub fn friend_key(id: &PeerId) -> Vec<u8> {
 
 pub fn blocked_key(id: &PeerId) -> Vec<u8> {
     [BLOCKED, id.as_bytes()].concat()
+}
+
+pub fn group_key(id: &GroupId) -> Vec<u8> {
+    [GROUPS, id.as_bytes()].concat()
 }
 
 /// In the order of the days, those before the beginning of the count too.
@@ -147,6 +153,11 @@ pub fn friends(db: &Database) -> Result<Vec<Friend>, Fault> {
 
 pub fn blocked(db: &Database) -> Result<Vec<BlockedPeer>, Fault> {
     let stored = db.scan(BLOCKED)?;
+    Ok(stored.iter().filter_map(|(key, value)| readable(key, value)).collect())
+}
+
+pub fn groups(db: &Database) -> Result<Vec<Group>, Fault> {
+    let stored = db.scan(GROUPS)?;
     Ok(stored.iter().filter_map(|(key, value)| readable(key, value)).collect())
 }
 

@@ -1,9 +1,10 @@
 //! What the user has set, and whom the user trusts.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use manyhands_core::{AcceptRule, HostList, Hours, LendRule, PeerId};
+use manyhands_core::{AcceptRule, GroupId, HostList, Hours, LendRule, PeerId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -87,6 +88,35 @@ pub struct BlockedPeer {
     pub name: String,
     #[serde(default)]
     pub blocked_unix_ms: u64,
+}
+
+/// A group that this device is in.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    pub id: GroupId,
+    /// `manyhands://join?…`: where its server is, and the secret. Whoever reads it is a member.
+    pub invite: String,
+    /// What this user calls it.
+    #[serde(default)]
+    pub name: String,
+    #[serde(default)]
+    pub joined_unix_ms: u64,
+    /// It was made on this device.
+    #[serde(default)]
+    pub founder: bool,
+}
+
+/// Without the secret.
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, invite: _, name, joined_unix_ms, founder } = self;
+        f.debug_struct("Group")
+            .field("id", id)
+            .field("name", name)
+            .field("joined_unix_ms", joined_unix_ms)
+            .field("founder", founder)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Settings {
@@ -204,6 +234,24 @@ mod tests {
         let blocked: BlockedPeer = serde_json::from_str(&stored).unwrap();
         let name = "Eve".to_owned();
         assert_eq!(blocked, BlockedPeer { id, name, blocked_unix_ms: 5 });
+    }
+
+    #[test]
+    fn a_group_is_read_and_its_secret_is_not_shown() {
+        let id = GroupId::from_digest([8; 32]);
+        let invite = "manyhands://join?v=1&k=AAECAw";
+        let stored = format!(
+            r#"{{"id":"{id}","invite":"{invite}","name":"Dorm 7","joined_unix_ms":5,"founder":true}}"#
+        );
+        let group: Group = serde_json::from_str(&stored).unwrap();
+        let (name, invite) = ("Dorm 7".to_owned(), invite.to_owned());
+        assert_eq!(group, Group { id, invite, name, joined_unix_ms: 5, founder: true });
+        assert_eq!(serde_json::to_string(&group).unwrap(), stored);
+        assert!(!format!("{group:?}").contains("AAECAw"), "{group:?}");
+        let least = format!(r#"{{"id":"{id}","invite":"{}"}}"#, group.invite);
+        let least: Group = serde_json::from_str(&least).unwrap();
+        let name = String::new();
+        assert_eq!(least, Group { name, joined_unix_ms: 0, founder: false, ..group });
     }
 
     #[test]

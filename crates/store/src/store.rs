@@ -13,7 +13,7 @@ use crate::changes::Changes;
 use crate::database::{Database, Fault};
 use crate::last_good::{self, LastGood};
 use crate::records::{self, SETTINGS_KEY, map_prefix, number_in, show};
-use crate::{BlockedPeer, Friend, Op, Settings, map_chunk, secret};
+use crate::{BlockedPeer, Friend, Group, Op, Settings, map_chunk, secret};
 
 /// What a profile keeps. Calls block on the disk: a thread of its own should make them.
 pub struct Store {
@@ -92,6 +92,11 @@ impl Store {
     /// In the order of their ids.
     pub fn blocked(&self) -> Result<Vec<BlockedPeer>, StoreError> {
         Ok(records::blocked(&self.db)?)
+    }
+
+    /// The groups that this device is in, in the order of their ids.
+    pub fn groups(&self) -> Result<Vec<Group>, StoreError> {
+        Ok(records::groups(&self.db)?)
     }
 
     /// What was lent on the last days, the earliest first.

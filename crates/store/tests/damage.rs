@@ -8,8 +8,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use common::{chunk, download};
-use manyhands_core::{DownloadId, DownloadRecord, LentDay, PeerId, SourceId, SourceRecord};
-use manyhands_store::{BlockedPeer, Friend, Op, OpenError, Opened, ProfileLock, Settings, Store};
+use manyhands_core::{
+    DownloadId, DownloadRecord, GroupId, LentDay, PeerId, SourceId, SourceRecord,
+};
+use manyhands_store::{
+    BlockedPeer, Friend, Group, Op, OpenError, Opened, ProfileLock, Settings, Store,
+};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, RngCore, SeedableRng};
@@ -42,6 +46,16 @@ fn blocked() -> BlockedPeer {
     BlockedPeer { id: PeerId::from_digest([6; 32]), name: "Eve".to_owned(), blocked_unix_ms: 6 }
 }
 
+fn group() -> Group {
+    Group {
+        id: GroupId::from_digest([5; 32]),
+        invite: "manyhands://join?v=1&k=AAECAw".to_owned(),
+        name: "Dorm 7".to_owned(),
+        joined_unix_ms: 5,
+        founder: true,
+    }
+}
+
 fn lent() -> LentDay {
     LentDay { day: 5, bytes: 6, by_peer: Default::default() }
 }
@@ -68,6 +82,7 @@ fn fill(dir: &Path) {
     ops.push(Op::PutSettings(settings()));
     ops.push(Op::PutFriend(friend()));
     ops.push(Op::PutBlocked(blocked()));
+    ops.push(Op::PutGroup(group()));
     ops.push(Op::PutLentDay(lent()));
     store.apply(&ops).unwrap();
     store.flush().unwrap();
@@ -83,6 +98,7 @@ fn check_list(store: &Store) {
     assert_eq!(store.settings().unwrap(), settings());
     assert_eq!(store.friends().unwrap(), [friend()]);
     assert_eq!(store.blocked().unwrap(), [blocked()]);
+    assert_eq!(store.groups().unwrap(), [group()]);
     assert_eq!(store.lent().unwrap(), [lent()]);
 }
 
@@ -320,6 +336,8 @@ fn the_copy_is_renewed_by_changes_of_substance_only() {
     assert_eq!(after(&[Op::RemoveDownload(DownloadId(3))]), 0);
     assert_eq!(after(&[Op::PutSettings(Settings::default())]), 1);
     assert_eq!(after(&[Op::RemoveFriend(friend().id)]), 1);
+    assert_eq!(after(&[Op::PutGroup(group())]), 0);
+    assert_eq!(after(&[Op::DeleteGroup(group().id)]), 1);
     // What it holds is what is there now, progress too.
     break_database(dir.path());
     let (store, _) = Store::open(dir.path()).unwrap();
@@ -388,6 +406,38 @@ fn a_record_that_cannot_be_read_hides_no_other_and_is_kept() {
     drop(store);
     let kept: serde_json::Value = serde_json::from_slice(&stored(&key).unwrap()).unwrap();
     assert_eq!(kept, serde_json::from_str::<serde_json::Value>(later).unwrap());
+}
+
+#[test]
+fn a_profile_of_before_there_were_groups_is_read_and_one_more_group_hides_none() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path());
+    let key = [b"g/".as_slice(), group().id.as_bytes()].concat();
+    let db = open_raw(dir.path());
+    db.remove(&key).unwrap();
+    drop(db);
+    let (store, opened) = Store::open(dir.path()).unwrap();
+    assert_eq!(opened, Opened::Clean);
+    assert_eq!(store.groups().unwrap(), []);
+    assert_eq!(store.friends().unwrap(), [friend()]);
+    drop(store);
+    // Its copy knows none either.
+    let copy = dir.path().join("downloads.json");
+    let mut older: serde_json::Value = serde_json::from_slice(&fs::read(&copy).unwrap()).unwrap();
+    assert!(older.as_object_mut().unwrap().remove("groups").is_some());
+    fs::write(&copy, serde_json::to_vec(&older).unwrap()).unwrap();
+    break_database(dir.path());
+    let (store, opened) = Store::open(dir.path()).unwrap();
+    set_aside(&opened);
+    assert_eq!(store.groups().unwrap(), []);
+    assert_eq!(store.friends().unwrap(), [friend()]);
+    store.apply(&[Op::PutGroup(group())]).unwrap();
+    drop(store);
+    let db = open_raw(dir.path());
+    db.insert([b"g/".as_slice(), &[9; 32]].concat(), r#"{"id":"of a later program"}"#).unwrap();
+    drop(db);
+    let (store, _) = Store::open(dir.path()).unwrap();
+    assert_eq!(store.groups().unwrap(), [group()]);
 }
 
 #[test]

@@ -7,11 +7,11 @@ use std::path::Path;
 
 use common::{chunk, download};
 use manyhands_core::{
-    DownloadId, Failure, FailureCode, HostList, Ledger, LendRule, LentDay, Life, MAP_CHUNK_ENTRIES,
-    PeerId, SourceId, SourceRecord,
+    DownloadId, Failure, FailureCode, GroupId, HostList, Ledger, LendRule, LentDay, Life,
+    MAP_CHUNK_ENTRIES, PeerId, SourceId, SourceRecord,
 };
 use manyhands_store::{
-    BlockedPeer, Friend, Op, OpenError, Opened, Settings, Store, StoreError, Theme,
+    BlockedPeer, Friend, Group, Op, OpenError, Opened, Settings, Store, StoreError, Theme,
 };
 
 /// Opens the profile, which has to be in order.
@@ -42,6 +42,16 @@ fn friend(n: u8) -> Friend {
     }
 }
 
+fn group(n: u8) -> Group {
+    Group {
+        id: GroupId::from_digest([n; 32]),
+        invite: format!("manyhands://join?v=1&k={n}"),
+        name: format!("group {n}"),
+        joined_unix_ms: 1_764_000_000_000,
+        founder: n % 2 == 1,
+    }
+}
+
 #[test]
 fn everything_is_there_after_another_opening() {
     let dir = tempfile::tempdir().unwrap();
@@ -61,6 +71,8 @@ fn everything_is_there_after_another_opening() {
             Op::PutSettings(settings.clone()),
             Op::PutFriend(friend(9)),
             Op::PutFriend(friend(3)),
+            Op::PutGroup(group(4)),
+            Op::PutGroup(group(1)),
         ])
         .unwrap();
     let check = |store: &Store| {
@@ -69,6 +81,7 @@ fn everything_is_there_after_another_opening() {
         assert_eq!(store.piece_map(DownloadId(2)).unwrap(), [chunk(1, 1)]);
         assert_eq!(store.settings().unwrap(), settings);
         assert_eq!(store.friends().unwrap(), [friend(3), friend(9)]);
+        assert_eq!(store.groups().unwrap(), [group(1), group(4)]);
     };
     check(&store);
     store.flush().unwrap();
@@ -214,6 +227,18 @@ fn what_is_too_large_is_refused_and_its_batch_with_it() {
 }
 
 #[test]
+fn groups_are_replaced_and_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    store.apply(&[Op::PutGroup(group(1)), Op::PutGroup(group(2))]).unwrap();
+    let moved = Group { invite: "manyhands://join?v=1&k=new".to_owned(), ..group(1) };
+    store.apply(&[Op::PutGroup(moved.clone()), Op::DeleteGroup(group(2).id)]).unwrap();
+    assert_eq!(store.groups().unwrap(), [moved.clone()]);
+    drop(store);
+    assert_eq!(open(dir.path()).groups().unwrap(), [moved]);
+}
+
+#[test]
 fn friends_are_replaced_and_removed() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
@@ -250,6 +275,12 @@ fn nobody_else_can_read_what_is_stored() {
         let found = std::fs::metadata(data_dir.join(name)).unwrap().permissions().mode() & 0o777;
         assert_eq!(found, mode, "{name:?}");
     }
+    drop(store);
+    // Also where the folder was copied without its rights.
+    let db = data_dir.join("db");
+    std::fs::set_permissions(&db, std::fs::Permissions::from_mode(0o755)).unwrap();
+    open(&data_dir);
+    assert_eq!(std::fs::metadata(&db).unwrap().permissions().mode() & 0o777, 0o700);
 }
 
 fn blocked(n: u8) -> BlockedPeer {

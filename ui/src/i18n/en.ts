@@ -390,6 +390,30 @@ const failures = {
     title: 'Pairing is asked for too often',
     hint: 'Wait ten minutes, then try again.',
   },
+  'bad-invite': {
+    title: 'This is no invite',
+    hint: 'Copy the whole invite, from manyhands://join? to its end, or ask for a new one.',
+  },
+  'no-group': {
+    title: 'There is no such group',
+    hint: 'Look at the list of your groups.',
+  },
+  'no-rendezvous': {
+    title: 'No rendezvous server answers there',
+    hint: 'Give the address that the rendezvous server prints when it starts, such as https://rendezvous.example.org:8470.',
+  },
+  'server-key': {
+    title: 'Another server answers there',
+    hint: 'Ask whoever runs the server whether its key is new. If so, a new invite is needed; if not, somebody pretends to be the server.',
+  },
+  clock: {
+    title: 'The clocks are too far apart',
+    hint: 'Set the clock of this computer: date, time and time zone.',
+  },
+  'plain-http': {
+    title: "The server's address is not encrypted",
+    hint: 'Ask for an https:// address. Where somebody else takes care of encryption, start the program with --insecure-http.',
+  },
   internal: {
     title: 'Something went wrong in Manyhands',
     hint: 'This is a mistake in Manyhands. Please report it; what has arrived is kept.',
@@ -794,7 +818,7 @@ export const en = {
     server: 'Server',
     serverId: 'Server id',
     plain:
-      'The connection to this server is not encrypted: whoever is between can see who is online, and from where. Names and addresses cannot be forged even so.',
+      'The connection to this server is not encrypted: whoever is between can see who is online, and from where. Nobody can pass for somebody else even so.',
   },
 
   join: {

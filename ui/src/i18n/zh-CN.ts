@@ -165,6 +165,30 @@ export const zhCN: Catalogue = {
       hint: '请不要通过此网络，直接询问好友密钥是否换过。如果换过，请移除好友后重新配对，并比对两边屏幕上的数字。',
     },
     'pairing-refused': { title: '配对请求过于频繁', hint: '请等十分钟后再试。' },
+    'bad-invite': {
+      title: '这不是邀请',
+      hint: '请复制完整的邀请，从 manyhands://join? 到末尾，或者请对方重新发送。',
+    },
+    'no-group': {
+      title: '没有这个群组',
+      hint: '请查看你的群组列表。',
+    },
+    'no-rendezvous': {
+      title: '那里没有会合服务器应答',
+      hint: '请填写会合服务器启动时显示的地址，例如 https://rendezvous.example.org:8470。',
+    },
+    'server-key': {
+      title: '那里应答的是另一台服务器',
+      hint: '请询问服务器的管理者密钥是否换过。如果换过，需要新的邀请；如果没有，就是有人在冒充该服务器。',
+    },
+    clock: {
+      title: '时钟相差过大',
+      hint: '请校准此电脑的时钟：日期、时间和时区。',
+    },
+    'plain-http': {
+      title: '服务器的地址没有加密',
+      hint: '请索要以 https:// 开头的地址。如果加密由其他方式保证，请用 --insecure-http 启动程序。',
+    },
     internal: {
       title: 'Manyhands 内部出错',
       hint: '这是 Manyhands 的错误，请报告给我们；已下载的部分已保留。',
@@ -644,7 +668,7 @@ export const zhCN: Catalogue = {
     server: '服务器',
     serverId: '服务器标识',
     plain:
-      '与此服务器的连接没有加密：途中的人可以看到谁在线、从哪里在线。即便如此，名称和地址也无法伪造。',
+      '与此服务器的连接没有加密：途中的人可以看到谁在线、从哪里在线。即便如此，也没有人能冒充他人。',
   },
 
   join: {

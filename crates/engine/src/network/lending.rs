@@ -115,7 +115,7 @@ impl Network {
 
     /// Carries out a decision that is being stored. Switched off, and when private addresses are no longer allowed, everything
     /// that runs or waits ends at once.
-    pub fn obey(&mut self, change: &Change, now: Duration) {
+    pub fn obey(&mut self, change: &Change, settings: &Settings, now: Duration) {
         match change {
             Change::SetRule { peer, terms } => {
                 let rule = (*terms).into();
@@ -138,6 +138,10 @@ impl Network {
                 }
             }
             Change::SetLending { change } => self.set_lending(*change, now),
+            Change::JoinGroup { .. }
+            | Change::LeaveGroup { .. }
+            | Change::RotateGroup { .. }
+            | Change::SetMeeting { .. } => self.finding.set(settings.meeting, &self.groups),
         }
         self.carry_out_desk(now);
         if let Change::Block { .. } | Change::Unblock { .. } = change {

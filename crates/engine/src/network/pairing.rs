@@ -10,7 +10,7 @@ use manyhands_core::{
     Failure, FailureCode, PairingEnd, PairingRefusal, PairingRun, PairingStage, PeerId,
 };
 use manyhands_peer::wire::DEFAULT_PORT;
-use manyhands_peer::{CallError, Discovered, MAX_ADDRESSES, PeerClient, RemotePeer};
+use manyhands_peer::{CallError, Discovered, HintOrigin, MAX_ADDRESSES, PeerClient, RemotePeer};
 use manyhands_store::Friend;
 
 use crate::network::Network;
@@ -205,7 +205,11 @@ impl Network {
     fn hint(&self, id: PeerId, address: Option<SocketAddr>) {
         if let Some(address) = address {
             // While there is too much to look into, it is found by the next hint.
-            let _ = self.hints.try_send(Discovered::PeerSeen { id, addresses: vec![address] });
+            let _ = self.hints.try_send(Discovered::PeerSeen {
+                id,
+                origin: HintOrigin::Known,
+                addresses: vec![address],
+            });
         }
     }
 }

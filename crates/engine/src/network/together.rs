@@ -9,7 +9,6 @@ use manyhands_core::{
 };
 use manyhands_peer::help_mode;
 use manyhands_peer::wire::OriginName;
-use manyhands_store::Meeting;
 use url::Url;
 
 use crate::network::Network;
@@ -38,6 +37,7 @@ impl Network {
         let mut rows = self.peers(core, now);
         let online = rows.iter().filter(|row| row.online).count();
         rows.truncate(peers.min(MAX_PEERS) as usize);
+        let lookout = self.lookout(now);
         let rate = |meter: &Meter| meter.rate(now).unwrap_or(0.0);
         Together {
             device: self.id.to_string(),
@@ -54,8 +54,8 @@ impl Network {
             rules: self.rules(),
             blocked: blocked_rows(&self.blocked),
             pairings: self.pairings(),
-            meeting: Meeting::default(),
-            groups: Vec::new(),
+            meeting: lookout.meeting,
+            groups: lookout.groups,
         }
     }
 
@@ -109,6 +109,23 @@ impl Network {
         rows
     }
 
+    /// As [`Self::peers`], and then the members of groups who are listed and cannot be reached.
+    #[must_use]
+    pub fn everybody(&self, core: &Core, now: Duration) -> Vec<PeerRow> {
+        let mut rows = self.peers(core, now);
+        let mut unreachable: Vec<_> = self
+            .unreachable_members()
+            .into_iter()
+            .map(|(id, name)| {
+                let row = self.peer(id, Brings::default());
+                PeerRow { name: if name.is_empty() { row.name } else { name }, ..row }
+            })
+            .collect();
+        unreachable.sort_by_cached_key(|row| (row.name.to_lowercase(), row.peer.clone()));
+        rows.extend(unreachable);
+        rows
+    }
+
     fn peer(&self, id: PeerId, brings: Brings) -> PeerRow {
         let online = self.online.get(&id);
         let addresses = online.map(|online| online.remote.addresses()).unwrap_or_default();
@@ -120,10 +137,10 @@ impl Network {
             paired: self.friends.get(&id).is_some_and(|friend| friend.paired),
             other_key: self.is_friend(id) && self.other_keys.contains_key(&id),
             lending: online.is_some_and(|online| online.hello.lending),
-            reached: addresses.first().map(ToString::to_string),
+            reached: self.reached_at(id).filter(|address| !address.is_empty()),
             addresses: addresses.iter().map(ToString::to_string).collect(),
-            found: Vec::new(),
-            no_way: None,
+            found: self.found_by(id),
+            no_way: self.no_way_to(id),
             helps_with: brings.downloads,
             bytes_per_s: brings.bytes_per_s,
         }

@@ -7,7 +7,7 @@ use manyhands_core::PeerId;
 use mdns_sd::{ResolvedService, ScopedIp};
 use tokio::sync::watch;
 
-use super::Discovered;
+use super::{Discovered, HintOrigin};
 use crate::client::MAX_ADDRESSES;
 
 /// Announcements remembered. A campus network has fewer; a flood finds no more room than this, and
@@ -130,11 +130,11 @@ impl Found {
             let addresses = self.addresses(id);
             if addresses.is_empty() {
                 if self.told.remove(&id).is_some() {
-                    return Some(Discovered::PeerGone { id });
+                    return Some(Discovered::PeerGone { id, origin: HintOrigin::Lan });
                 }
             } else if self.told.get(&id) != Some(&addresses) {
                 self.told.insert(id, addresses.clone());
-                return Some(Discovered::PeerSeen { id, addresses });
+                return Some(Discovered::PeerSeen { id, origin: HintOrigin::Lan, addresses });
             }
         }
         None
@@ -221,8 +221,11 @@ mod tests {
         let (mut found, id) = (found(&[]), peer(1));
         found.announced("a", id, vec![address(1)]);
         found.announced("a", id, vec![address(1)]);
-        let seen =
-            |addresses: &[SocketAddr]| Discovered::PeerSeen { id, addresses: addresses.into() };
+        let seen = |addresses: &[SocketAddr]| Discovered::PeerSeen {
+            id,
+            origin: HintOrigin::Lan,
+            addresses: addresses.into(),
+        };
         assert_eq!(news(&mut found), [seen(&[address(1)])]);
         found.announced("a", id, vec![address(2)]);
         assert_eq!(news(&mut found), [seen(&[address(2)])]);
@@ -232,7 +235,7 @@ mod tests {
         found.removed("a");
         assert_eq!(news(&mut found), [seen(&[address(3)])]);
         found.removed("b");
-        assert_eq!(news(&mut found), [Discovered::PeerGone { id }]);
+        assert_eq!(news(&mut found), [Discovered::PeerGone { id, origin: HintOrigin::Lan }]);
         found.removed("b");
         assert_eq!(news(&mut found), []);
     }
@@ -254,7 +257,10 @@ mod tests {
         found.age();
         found.announced("b", peer(2), vec![address(2)]);
         found.drop_aged();
-        assert_eq!(news(&mut found), [Discovered::PeerGone { id: peer(1) }]);
+        assert_eq!(
+            news(&mut found),
+            [Discovered::PeerGone { id: peer(1), origin: HintOrigin::Lan }]
+        );
     }
 
     #[test]
@@ -267,7 +273,11 @@ mod tests {
         assert_eq!(found.instances.len(), MAX_INSTANCES);
         found.announced("friend", friend, vec![address(1)]);
         let told = news(&mut found);
-        assert!(told.contains(&Discovered::PeerSeen { id: friend, addresses: vec![address(1)] }));
+        assert!(told.contains(&Discovered::PeerSeen {
+            id: friend,
+            origin: HintOrigin::Lan,
+            addresses: vec![address(1)]
+        }));
         assert!(told.len() <= MAX_INSTANCES && found.told.len() <= MAX_INSTANCES);
         for n in 1..=10_000 {
             found.announced(&format!("again {n}"), friend, vec![address((n % 200) as u8)]);

@@ -52,7 +52,7 @@ impl InterfaceRule {
 
 /// The interfaces that are up and allowed, with their addresses; comparable with those of another
 /// moment.
-pub(super) fn usable(rule: &InterfaceRule) -> Vec<(String, IpAddr)> {
+pub(crate) fn usable(rule: &InterfaceRule) -> Vec<(String, IpAddr)> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     let up = interfaces.into_iter().filter(Interface::is_oper_up);
     let mut usable: Vec<_> =

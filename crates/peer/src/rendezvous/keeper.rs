@@ -1,0 +1,123 @@
+//! Keeps this device listed: the session, what is published, and what is asked of the server beside it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use manyhands_core::PeerId;
+use manyhands_wire::{Bytes32, ProblemCode};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+use tracing::debug;
+
+use super::Views;
+use super::connect::Way;
+use super::fault::{Failure, ServerFault};
+use super::own::OwnAddresses;
+use super::session::{Open, Speaker};
+
+/// A member is rung at most so often …
+const RING_PAUSE: Duration = Duration::from_secs(15);
+/// … and so many are remembered for that.
+const MAX_RUNG: usize = 64;
+/// A server that is too busy to hear of us is told again after so long at most: before the record expires.
+const MAX_BUSY_PAUSE: Duration = Duration::from_secs(45);
+const BUSY_PAUSE: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+pub(super) struct Keeper {
+    pub(super) speaker: Speaker,
+    /// The session, as long as it may be good.
+    pub(super) open: Option<Open>,
+    port: u16,
+    loopback: bool,
+    /// Who is to be rung.
+    rings: mpsc::Receiver<PeerId>,
+    rung: BTreeMap<PeerId, Instant>,
+    views: Views,
+}
+
+impl Keeper {
+    pub(super) fn new(
+        speaker: Speaker,
+        port: u16,
+        loopback: bool,
+        rings: mpsc::Receiver<PeerId>,
+        views: Views,
+    ) -> Self {
+        Self { speaker, open: None, port, loopback, rings, rung: BTreeMap::new(), views }
+    }
+
+    /// A session, and this device listed in it; gives what was published and when to say it again.
+    pub(super) async fn begin(
+        &mut self,
+        way: &Way,
+        own: &OwnAddresses,
+    ) -> Result<(Vec<SocketAddr>, Duration), Failure> {
+        if !self.open.as_ref().is_some_and(Open::lasts) {
+            self.open = Some(self.speaker.open(way).await?);
+        }
+        let Some(open) = &mut self.open else { return Err(Failure::of(ServerFault::NoAnswer)) };
+        let addresses = own.published(self.port, open.observed, self.loopback);
+        let next = self.speaker.publish(way, open, &addresses).await?;
+        open.was_used = true;
+        Ok((addresses, next))
+    }
+
+    /// Until something fails.
+    pub(super) async fn keep(
+        &mut self,
+        way: &Way,
+        addresses: &[SocketAddr],
+        mut next: Duration,
+        token: &watch::Sender<Bytes32>,
+    ) -> Failure {
+        let mut publish_at = Instant::now() + next;
+        loop {
+            let Some(open) = self.open.clone() else { return Failure::of(ServerFault::NoAnswer) };
+            let done = tokio::select! {
+                () = sleep_until(publish_at) => {
+                    let published = self.speaker.publish(way, &open, addresses).await;
+                    published.map(|pause| next = pause).or_else(|failure| {
+                        // Busy, and the session is good: the stream goes on.
+                        let busy = failure.fault == ServerFault::Busy;
+                        next = failure.retry_after.unwrap_or(BUSY_PAUSE).min(MAX_BUSY_PAUSE);
+                        if busy { Ok(()) } else { Err(failure) }
+                    })
+                }
+                () = sleep_until(open.renew_at) => {
+                    self.speaker.open(way).await.map(|open| {
+                        token.send_replace(open.token);
+                        self.open = Some(open);
+                    })
+                }
+                Some(peer) = self.rings.recv() => {
+                    self.ring(way, &open, peer).await;
+                    continue;
+                }
+            };
+            if let Err(failure) = done {
+                return failure;
+            }
+            publish_at = Instant::now() + next;
+        }
+    }
+
+    /// Rings are a try: what fails is forgotten.
+    async fn ring(&mut self, way: &Way, open: &Open, peer: PeerId) {
+        self.rung.retain(|_, at| at.elapsed() < RING_PAUSE);
+        let group = self.views.group_of(peer, &self.speaker.groups());
+        let Some(group) = group.filter(|_| !self.rung.contains_key(&peer)) else { return };
+        if self.rung.len() >= MAX_RUNG {
+            return;
+        }
+        self.rung.insert(peer, Instant::now());
+        match self.speaker.ring(way, open, group, peer).await {
+            Ok(()) => debug!(peer = %peer.short(), "rung"),
+            Err(failure) if failure.code == Some(ProblemCode::TooMany) => {
+                debug!(peer = %peer.short(), "rung too often");
+            }
+            Err(failure) => debug!(peer = %peer.short(), ?failure, "not rung"),
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! What is said to a server: who this device is, of which groups it is a member, where it can be reached.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::{Method, StatusCode};
+use manyhands_core::{GroupId, PeerId};
+use manyhands_identity::{DeviceIdentity, GroupKey, device_of_key, sign_record, verify};
+use manyhands_wire::{
+    Blob, Bytes32, Challenge, DeviceName, Digest, Feature, GroupProof, List, MAX_CLOCK_SKEW_S,
+    MAX_KEY_BYTES, MAX_RECORD_TTL_S, PROTOCOL_VERSION, PresenceRecord, ProblemCode, Publication,
+    Published, RECORD_VERSION, Ring, ServerHello, Session, SessionRequest, Text, group_statement,
+    server_statement, session_statement,
+};
+use tokio::time::Instant;
+
+use super::connect::{Connection, Way};
+use super::fault::{Failure, ServerFault};
+
+/// A session is replaced when less than this, or a third of it, is left.
+const RENEW_BEFORE: Duration = Duration::from_secs(120);
+/// A server that wants to hear of us more often is not obeyed, nor one that waits until the record has expired.
+const PUBLISH_PAUSES: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(90));
+/// A connection that was idle for longer is left to the server to close, and a new one made.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// An open session.
+#[derive(Clone, Debug)]
+pub(super) struct Open {
+    pub(super) token: Bytes32,
+    pub(super) renew_at: Instant,
+    ends_at: Instant,
+    /// The server has taken it once: when it does not any more, it has been forgotten.
+    pub(super) was_used: bool,
+    /// From where the server sees this device.
+    pub(super) observed: Option<IpAddr>,
+}
+
+/// This device, in its groups at one server.
+#[derive(Debug)]
+pub(super) struct Speaker {
+    identity: Arc<DeviceIdentity>,
+    name: DeviceName,
+    features: Vec<Feature>,
+    server: PeerId,
+    keys: Vec<Arc<GroupKey>>,
+    /// The name, sealed for each group once: sealed anew it would look like another.
+    sealed: BTreeMap<GroupId, Blob<{ manyhands_wire::MAX_SEALED_NAME_BYTES }>>,
+    last_seq: u64,
+    /// The server's public key, which hashes to its id.
+    server_key: Option<Blob<MAX_KEY_BYTES>>,
+    line: Option<(Connection, Instant)>,
+}
+
+impl Open {
+    /// Whether there is still some use in it.
+    pub(super) fn lasts(&self) -> bool {
+        Instant::now() + Duration::from_secs(30) < self.ends_at
+    }
+}
+
+impl Speaker {
+    pub(super) fn new(
+        identity: Arc<DeviceIdentity>,
+        name: DeviceName,
+        features: Vec<Feature>,
+        server: PeerId,
+    ) -> Self {
+        Self {
+            identity,
+            name,
+            features,
+            server,
+            keys: Vec::new(),
+            sealed: BTreeMap::new(),
+            last_seq: 0,
+            server_key: None,
+            line: None,
+        }
+    }
+
+    pub(super) fn set_groups(&mut self, keys: Vec<Arc<GroupKey>>) {
+        let id = self.identity.id();
+        for key in &keys {
+            let seal = || Blob::new(key.seal(id, self.name.as_str())).unwrap_or_default();
+            self.sealed.entry(key.id()).or_insert_with(seal);
+        }
+        self.sealed.retain(|group, _| keys.iter().any(|key| key.id() == *group));
+        self.keys = keys;
+    }
+
+    pub(super) fn groups(&self) -> Vec<GroupId> {
+        self.keys.iter().map(|key| key.id()).collect()
+    }
+
+    /// The connection of the last request, for something else.
+    pub(super) fn take_line(&mut self) -> Option<Connection> {
+        self.line.take().filter(|(_, used)| used.elapsed() < IDLE).map(|(line, _)| line)
+    }
+
+    /// Opens a session: the server proves its key, this device its own and that it is a member.
+    pub(super) async fn open(&mut self, way: &Way) -> Result<Open, Failure> {
+        let mut line = self.line(way).await?;
+        let server_key = match &self.server_key {
+            Some(key) => key.clone(),
+            None => {
+                let hello = server_hello(&mut line).await?;
+                if hello.id.0 != *self.server.as_bytes() {
+                    return Err(Failure::of(ServerFault::OtherKey));
+                }
+                self.server_key.insert(hello.key).clone()
+            }
+        };
+        let challenge: Challenge = line
+            .call::<(), _>((Method::POST, "/v1/challenges"), None, None, StatusCode::OK)
+            .await?;
+        let server = Digest(*self.server.as_bytes());
+        let device = Digest(*self.identity.id().as_bytes());
+        let client_nonce = Bytes32(rand::random());
+        let request = self.request(&server, &device, challenge.nonce, client_nonce)?;
+        let path = (Method::POST, "/v1/sessions");
+        let session: Session = line.call(path, None, Some(&request), StatusCode::CREATED).await?;
+        // Before this nothing has been told that somebody else could use.
+        let statement = server_statement(&server, &device, &client_nonce);
+        let proved = verify(server_key.as_bytes(), &statement, session.signature.as_bytes());
+        if proved != Ok(self.server) {
+            return Err(Failure::of(ServerFault::OtherKey));
+        }
+        if session.now_s.abs_diff(now_s()) > u64::from(MAX_CLOCK_SKEW_S) {
+            return Err(Failure::of(ServerFault::Clock));
+        }
+        self.line = Some((line, Instant::now()));
+        let lasts = Duration::from_secs(u64::from(session.expires_in_s));
+        let now = Instant::now();
+        Ok(Open {
+            token: session.token,
+            renew_at: now + lasts.saturating_sub(RENEW_BEFORE.min(lasts / 3)).max(RENEW_BEFORE / 4),
+            ends_at: now + lasts,
+            was_used: false,
+            observed: session.observed.as_str().parse::<IpAddr>().ok().map(|ip| ip.to_canonical()),
+        })
+    }
+
+    fn request(
+        &self,
+        server: &Digest,
+        device: &Digest,
+        nonce: Bytes32,
+        client_nonce: Bytes32,
+    ) -> Result<SessionRequest, Failure> {
+        let refused = |_| Failure::of(ServerFault::Refused);
+        let public: Vec<_> = self.keys.iter().map(|key| key.public_key()).collect();
+        let groups = public.iter().map(<[u8; 32]>::as_slice);
+        let statement = session_statement(server, &nonce, &client_nonce, groups);
+        let signature =
+            self.identity.sign(&statement).map_err(|_| Failure::of(ServerFault::Refused))?;
+        let statement = group_statement(server, &nonce, device);
+        let proof = |key: &Arc<GroupKey>| {
+            Ok(GroupProof {
+                key: Blob::new(key.public_key())?,
+                signature: Blob::new(key.prove(&statement))?,
+            })
+        };
+        let proofs = self.keys.iter().map(proof).collect::<Result<_, _>>().map_err(refused)?;
+        Ok(SessionRequest {
+            key: Blob::new(self.identity.public_key()).map_err(refused)?,
+            nonce,
+            client_nonce,
+            signature: Blob::new(signature).map_err(refused)?,
+            groups: List::new(proofs).map_err(refused)?,
+        })
+    }
+
+    /// Says where this device is; gives when to say it again.
+    pub(super) async fn publish(
+        &mut self,
+        way: &Way,
+        open: &Open,
+        addresses: &[SocketAddr],
+    ) -> Result<Duration, Failure> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let publication = self.publication(addresses)?;
+            let mut line = self.line(way).await?;
+            let path = (Method::PUT, "/v1/presence");
+            let published: Result<Published, _> =
+                line.call(path, Some(&open.token), Some(&publication), StatusCode::OK).await;
+            self.line = Some((line, Instant::now()));
+            match published {
+                Ok(Published { next_after_ms }) => {
+                    let (least, most) = PUBLISH_PAUSES;
+                    return Ok(Duration::from_millis(next_after_ms).clamp(least, most));
+                }
+                // The clock was set back, by less than would be refused.
+                Err(failure) if failure.code == Some(ProblemCode::RecordOld) && tries < 2 => {
+                    self.last_seq = now_ms() + 2000 * u64::from(MAX_CLOCK_SKEW_S);
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    fn publication(&mut self, addresses: &[SocketAddr]) -> Result<Publication, Failure> {
+        let refused = |_| Failure::of(ServerFault::Refused);
+        self.last_seq = now_ms().max(self.last_seq + 1);
+        let id = Digest(*self.identity.id().as_bytes());
+        let features = self.features.iter().map(|feature| Text::cut(feature.as_str()));
+        let features = List::new(features.collect()).map_err(refused)?;
+        let mut records = Vec::new();
+        for key in &self.keys {
+            let record = PresenceRecord {
+                v: RECORD_VERSION,
+                id,
+                group: Digest(*key.id().as_bytes()),
+                seq: self.last_seq,
+                issued_at_s: now_s(),
+                ttl_s: MAX_RECORD_TTL_S,
+                addresses: List::new(addresses.to_vec()).map_err(refused)?,
+                features: features.clone(),
+                name: self.sealed.get(&key.id()).cloned().unwrap_or_default(),
+            };
+            let signed = sign_record(&self.identity, &record);
+            records.push(signed.map_err(|_| Failure::of(ServerFault::Refused))?);
+        }
+        Ok(Publication { records: List::new(records).map_err(refused)? })
+    }
+
+    pub(super) async fn ring(
+        &mut self,
+        way: &Way,
+        open: &Open,
+        group: GroupId,
+        to: PeerId,
+    ) -> Result<(), Failure> {
+        let ring = Ring { group: Digest(*group.as_bytes()), to: Digest(*to.as_bytes()) };
+        let body = serde_json::to_vec(&ring).map_err(|_| Failure::of(ServerFault::Refused))?;
+        let post = (Method::POST, "/v1/rings");
+        self.plain(way, open, post, Some(body), StatusCode::ACCEPTED).await
+    }
+
+    /// Leaves all groups of the session.
+    pub(super) async fn leave(&mut self, way: &Way, open: &Open) -> Result<(), Failure> {
+        let delete = (Method::DELETE, "/v1/presence");
+        self.plain(way, open, delete, None, StatusCode::NO_CONTENT).await
+    }
+
+    async fn plain(
+        &mut self,
+        way: &Way,
+        open: &Open,
+        (method, path): (Method, &str),
+        body: Option<Vec<u8>>,
+        expected: StatusCode,
+    ) -> Result<(), Failure> {
+        let mut line = self.line(way).await?;
+        let token = Some(&open.token);
+        let answer = line.send(method, path, token, body, Duration::ZERO, expected).await?;
+        line.collect(answer, super::connect::MAX_MESSAGE_BYTES).await?;
+        self.line = Some((line, Instant::now()));
+        Ok(())
+    }
+
+    /// The connection of the last request, or a new one.
+    async fn line(&mut self, way: &Way) -> Result<Connection, Failure> {
+        match self.take_line() {
+            Some(line) if line.is_usable() => Ok(line),
+            _ => way.connect().await,
+        }
+    }
+}
+
+/// Who answers, if it is a rendezvous server whose protocol this device speaks.
+pub(super) async fn server_hello(line: &mut Connection) -> Result<ServerHello, Failure> {
+    let path = (Method::GET, "/v1/server");
+    let hello: ServerHello = line.call::<(), _>(path, None, None, StatusCode::OK).await?;
+    let versions = hello.protocol.min..=hello.protocol.max;
+    let itself = device_of_key(hello.key.as_bytes()).as_bytes() == &hello.id.0;
+    if !versions.contains(&PROTOCOL_VERSION) || !itself {
+        return Err(Failure::of(ServerFault::NoServer));
+    }
+    Ok(hello)
+}
+
+/// Seconds since 1970.
+pub(super) fn now_s() -> u64 {
+    now_ms() / 1000
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
