@@ -219,6 +219,8 @@ test('a group is left after a question', async () => {
   await click('menu-leave');
   await click('leave-group-confirm');
   await waitFor(() => expect(states().map(([name]) => name)).toEqual(['Lab']));
+  // The keyboard is not lost with it.
+  expect(document.activeElement?.textContent).toBe(en.friends.title);
 });
 
 test('members are reached, or it is said once for each reason why not and what to do', async () => {
