@@ -300,7 +300,7 @@ impl Server {
     fn group_of(&self, number: u32) -> u32 {
         match self {
             Self::Manyhands(server) => server.group_of(number),
-            Self::Syncthing(_) => 0,
+            Self::Syncthing(server) => server.group_of(number),
         }
     }
 }

@@ -51,6 +51,9 @@ enum Kind {
         /// The server's certificate (PEM), which it must show in every handshake.
         #[arg(long)]
         certificate: PathBuf,
+        /// Clients are told apart by groups for orders; the server knows of none.
+        #[arg(long, default_value_t = 50)]
+        groups: u32,
     },
 }
 
@@ -62,9 +65,9 @@ async fn main() -> anyhow::Result<()> {
             let id: Digest = id.parse().context("--id")?;
             Server::Manyhands(manyhands::Server::new(server, id, groups, &seed)?)
         }
-        Kind::Syncthing { server, certificate } => {
+        Kind::Syncthing { server, certificate, groups } => {
             let pem = std::fs::read_to_string(&certificate).context("--certificate")?;
-            Server::Syncthing(syncthing::Server::new(server, &pem)?)
+            Server::Syncthing(syncthing::Server::new(server, &pem, groups)?)
         }
     };
     let mut crowd = Crowd::new(server);

@@ -30,6 +30,7 @@ pub struct Server {
     address: SocketAddr,
     certificate: CertificateDer<'static>,
     announced: Arc<Mutex<Vec<String>>>,
+    groups: u32,
 }
 
 /// One device.
@@ -42,9 +43,14 @@ pub struct Client {
 }
 
 impl Server {
-    pub fn new(address: SocketAddr, pem: &str) -> anyhow::Result<Self> {
+    pub fn new(address: SocketAddr, pem: &str, groups: u32) -> anyhow::Result<Self> {
         let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).context("certificate")?;
-        Ok(Self { address, certificate, announced: Arc::default() })
+        Ok(Self { address, certificate, announced: Arc::default(), groups })
+    }
+
+    /// Whom an order to some groups concerns.
+    pub fn group_of(&self, number: u32) -> u32 {
+        number.checked_rem(self.groups).unwrap_or(0)
     }
 
     /// A device with a certificate as Syncthing makes them: ECDSA P-384.
