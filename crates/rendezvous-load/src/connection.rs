@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -23,6 +23,8 @@ use crate::figures::Figures;
 const WAIT: Duration = Duration::from_secs(30);
 /// No answer is longer: a list of 256 records.
 const MAX_ANSWER_BYTES: usize = 2 << 20;
+/// A connection that was idle for longer is not used again, as the program's own client does it.
+const IDLE: Duration = Duration::from_secs(5);
 /// Of a hyper connection; it grows when an answer is longer.
 const READ_BUFFER_BYTES: usize = 8192;
 
@@ -40,8 +42,12 @@ pub struct Route {
 #[derive(Debug)]
 pub struct Connection {
     route: Route,
-    open: Option<SendRequest<Full<Bytes>>>,
+    /// Since when it is idle.
+    open: Option<(Line, Instant)>,
 }
+
+/// Takes requests, one after another.
+pub type Line = SendRequest<Full<Bytes>>;
 
 /// A whole answer.
 #[derive(Debug)]
@@ -107,7 +113,7 @@ impl Route {
     }
 
     /// A connection for requests, driven in the background until it ends.
-    pub async fn open(&self) -> Result<SendRequest<Full<Bytes>>, Failure> {
+    pub async fn open(&self) -> Result<Line, Failure> {
         let stream = self.dial(None).await?;
         let builder = http1::Builder::new().max_buf_size(READ_BUFFER_BYTES).to_owned();
         let made = builder.handshake(TokioIo::new(stream)).await;
@@ -137,9 +143,15 @@ impl Connection {
         self.open = None;
     }
 
+    /// The connection of the last request, for this or for something else.
+    pub fn take(&mut self) -> Option<Line> {
+        let (line, since) = self.open.take()?;
+        (since.elapsed() < IDLE && !line.is_closed()).then_some(line)
+    }
+
     /// Sends `request` and takes the whole answer.
     pub async fn ask(&mut self, request: Request<Full<Bytes>>) -> Result<Answered, Failure> {
-        if let Some(kept) = self.open.take().filter(|sender| !sender.is_closed())
+        if let Some(kept) = self.take()
             && let Ok(answer) = self.ask_on(kept, request.clone()).await
         {
             return Ok(answer);
@@ -151,20 +163,17 @@ impl Connection {
 
     async fn ask_on(
         &mut self,
-        mut sender: SendRequest<Full<Bytes>>,
+        mut sender: Line,
         request: Request<Full<Bytes>>,
     ) -> Result<Answered, Failure> {
         let answer = timeout(WAIT, answer(&mut sender, request)).await;
         let answer = answer.map_err(|_| "no answer".to_owned())??;
-        self.open = Some(sender);
+        self.open = Some((sender, Instant::now()));
         Ok(answer)
     }
 }
 
-async fn answer(
-    sender: &mut SendRequest<Full<Bytes>>,
-    request: Request<Full<Bytes>>,
-) -> Result<Answered, Failure> {
+async fn answer(sender: &mut Line, request: Request<Full<Bytes>>) -> Result<Answered, Failure> {
     let lost = |_| "the connection was lost".to_owned();
     sender.ready().await.map_err(lost)?;
     let response: Response<Incoming> = sender.send_request(request).await.map_err(lost)?;

@@ -58,7 +58,7 @@ struct Hurry {
 }
 
 enum Client {
-    Manyhands(manyhands::Client),
+    Manyhands(Box<manyhands::Client>),
     Syncthing(syncthing::Client),
 }
 
@@ -145,8 +145,7 @@ impl Crowd {
         let Server::Manyhands(server) = &*self.server else { return Ok(()) };
         let mut client =
             server.busy_client(first, groups, &self.figures).map_err(|error| setup(&error))?;
-        let pass = client.pass().await?;
-        let token = pass.token().ok_or_else(|| Refused::from("without a session".to_owned()))?;
+        let token = client.token().await?.ok_or_else(|| "without a session".to_owned())?;
         let mut stream = client.route().dial(Some(DOZER_BUFFER_BYTES)).await?;
         let request = format!(
             "GET /v1/events HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\n\r\n",
@@ -292,7 +291,7 @@ fn setup(error: &anyhow::Error) -> Refused {
 impl Server {
     fn client(&self, number: u32, figures: &Arc<Figures>) -> anyhow::Result<Client> {
         Ok(match self {
-            Self::Manyhands(server) => Client::Manyhands(server.client(number, figures)?),
+            Self::Manyhands(server) => Client::Manyhands(Box::new(server.client(number, figures)?)),
             Self::Syncthing(server) => Client::Syncthing(server.client(number, figures)?),
         })
     }
@@ -347,9 +346,9 @@ impl Client {
     /// Opens its stream, and returns when that has said who is there.
     async fn watch(&mut self, figures: &Arc<Figures>) {
         let Self::Manyhands(client) = self else { return };
-        let Ok(pass) = client.pass().await else { return };
         let (told, ready) = oneshot::channel();
-        tokio::spawn(stream::watch(client.route().clone(), pass, told));
+        let line = client.connection().take();
+        tokio::spawn(stream::watch(client.route().clone(), line, client.tokens(), told));
         if timeout(READY, ready).await.is_err() {
             figures.failed("a stream that is never ready");
         }

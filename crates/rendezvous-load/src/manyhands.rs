@@ -1,7 +1,7 @@
 //! A client of a rendezvous server: as the program's own, without what it would do with what it learns.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
@@ -16,6 +16,7 @@ use manyhands_wire::{
     Session, SessionRequest, Text, group_statement, session_statement,
 };
 use sha2::Digest as _;
+use tokio::sync::watch;
 
 use crate::connection::{Answered, Connection, Refused, Route};
 use crate::figures::Figures;
@@ -40,16 +41,14 @@ pub struct Client {
     identity: DeviceIdentity,
     groups: Vec<Arc<GroupKey>>,
     connection: Connection,
-    pass: Pass,
+    token: watch::Sender<Option<Bytes32>>,
+    /// When the session is to be replaced by a new one.
+    renew_at: Instant,
     last_seq: u64,
     number: u32,
     moves: u32,
     visitor: bool,
 }
-
-/// The token of the session, shared with the stream of the same device.
-#[derive(Clone, Debug, Default)]
-pub struct Pass(Arc<Mutex<Option<(Bytes32, Instant)>>>);
 
 impl Server {
     pub fn new(address: SocketAddr, id: Digest, groups: u32, seed: &str) -> anyhow::Result<Self> {
@@ -100,7 +99,8 @@ impl Server {
             identity,
             groups,
             connection: Connection::new(route),
-            pass: Pass::default(),
+            token: watch::Sender::default(),
+            renew_at: Instant::now(),
             last_seq: 0,
             number,
             moves: 0,
@@ -123,12 +123,17 @@ impl Client {
         self.connection.route()
     }
 
-    /// A valid session, opened when there is none or the last one nears its end.
-    pub async fn pass(&mut self) -> Result<Pass, Refused> {
-        if self.pass.token().is_none() {
+    /// The token of a valid session, opened when there is none or the last one nears its end.
+    pub async fn token(&mut self) -> Result<Option<Bytes32>, Refused> {
+        if self.token.borrow().is_none() || Instant::now() >= self.renew_at {
             self.open_session().await?;
         }
-        Ok(self.pass.clone())
+        Ok(*self.token.borrow())
+    }
+
+    /// The token, now and whenever there is another.
+    pub fn tokens(&self) -> watch::Receiver<Option<Bytes32>> {
+        self.token.subscribe()
     }
 
     async fn open_session(&mut self) -> Result<(), Refused> {
@@ -157,13 +162,14 @@ impl Client {
         let answer = self.send("POST", "/v1/sessions", Some(&request), None).await?;
         let session: Session = read(&answer)?;
         let lasts = Duration::from_secs(session.expires_in_s.into()).mul_f64(SESSION_SHARE);
-        self.pass.set(Some((session.token, Instant::now() + lasts)));
+        self.renew_at = Instant::now() + lasts;
+        self.token.send_replace(Some(session.token));
         Ok(())
     }
 
     /// Says that this device is there; when to say it again.
     pub async fn announce(&mut self, elsewhere: bool) -> Result<Duration, Refused> {
-        let pass = self.pass().await?;
+        let token = self.token().await?;
         self.moves += u32::from(elsewhere);
         let mut records = Vec::new();
         for group in self.groups.clone() {
@@ -171,7 +177,7 @@ impl Client {
             records.push(sign_record(&self.identity, &record).map_err(own)?);
         }
         let publication = Publication { records: List::new(records).map_err(own)? };
-        let answer = self.send("PUT", "/v1/presence", Some(&publication), pass.token()).await?;
+        let answer = self.send("PUT", "/v1/presence", Some(&publication), token).await?;
         let Published { next_after_ms } = read(&answer)?;
         Ok(Duration::from_millis(next_after_ms))
     }
@@ -200,10 +206,10 @@ impl Client {
 
     /// Asks who is there: how many are.
     pub async fn look_up(&mut self) -> Result<usize, Refused> {
-        let pass = self.pass().await?;
+        let token = self.token().await?;
         let (mut path, mut found) = ("/v1/changes?wait=0".to_owned(), 0);
         for _ in 0..MAX_PAGES {
-            let answer = self.send("GET", &path, None::<&()>, pass.token()).await?;
+            let answer = self.send("GET", &path, None::<&()>, token).await?;
             let Changes { cursor, events, more } = read(&answer)?;
             let present =
                 |event: &&RendezvousEvent| matches!(event, RendezvousEvent::Present { .. });
@@ -218,8 +224,8 @@ impl Client {
 
     /// Is no longer there.
     pub async fn leave(&mut self) -> Result<(), Refused> {
-        let pass = self.pass().await?;
-        self.send("DELETE", "/v1/presence", None::<&()>, pass.token()).await.map(|_| ())
+        let token = self.token().await?;
+        self.send("DELETE", "/v1/presence", None::<&()>, token).await.map(|_| ())
     }
 
     async fn send(
@@ -243,25 +249,13 @@ impl Client {
         let request: Request<_> = request.body(Full::new(bytes)).map_err(own)?;
         let answer = self.connection.ask(request).await?;
         if answer.status == http::StatusCode::UNAUTHORIZED {
-            self.pass.set(None);
+            self.token.send_replace(None);
         }
         let what = path.split('?').next().unwrap_or_default();
         answer.good().map_err(|refused| Refused {
             why: format!("{method} {what}: {}", refused.why),
             ..refused
         })
-    }
-}
-
-impl Pass {
-    /// The token, while it lasts.
-    pub fn token(&self) -> Option<Bytes32> {
-        let kept = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.filter(|(_, until)| Instant::now() < *until).map(|(token, _)| token)
-    }
-
-    fn set(&self, token: Option<(Bytes32, Instant)>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = token;
     }
 }
 

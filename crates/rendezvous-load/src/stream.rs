@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use manyhands_wire::{PresenceRecord, RendezvousEvent};
+use manyhands_wire::{Bytes32, PresenceRecord, RendezvousEvent};
 use rand::Rng;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 
-use crate::connection::{Failure, Route};
+use crate::connection::{Failure, Line, Route};
 use crate::figures::Figures;
-use crate::manyhands::{Pass, VISITOR, now_ms};
+use crate::manyhands::{VISITOR, now_ms};
 
 /// The server sends a ping every 20 s.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -22,10 +22,14 @@ const MAX_LINE_BYTES: usize = 16 << 10;
 const COME_BACK: Duration = Duration::from_secs(1);
 
 /// Watches until the process ends; says once that everybody who was there has been listed.
-pub async fn watch(route: Route, pass: Pass, ready: oneshot::Sender<()>) {
-    let mut watcher = Watcher { route, pass, cursor: None, ready: Some(ready) };
-    loop {
-        let why = watcher.follow().await;
+pub async fn watch(
+    route: Route,
+    line: Option<Line>,
+    tokens: watch::Receiver<Option<Bytes32>>,
+    ready: oneshot::Sender<()>,
+) {
+    let mut watcher = Watcher { route, line, tokens, cursor: None, ready: Some(ready) };
+    while let Err(why) = watcher.follow().await {
         watcher.route.figures.lost_stream();
         watcher.route.figures.failed(&format!("a stream: {why}"));
         let wait = COME_BACK.mul_f64(rand::rng().random_range(1.0..2.0));
@@ -35,22 +39,35 @@ pub async fn watch(route: Route, pass: Pass, ready: oneshot::Sender<()>) {
 
 struct Watcher {
     route: Route,
-    pass: Pass,
+    /// The connection on which the session was opened.
+    line: Option<Line>,
+    tokens: watch::Receiver<Option<Bytes32>>,
     cursor: Option<String>,
     ready: Option<oneshot::Sender<()>>,
 }
 
 impl Watcher {
-    /// Follows one stream to its end, and says what that was.
-    async fn follow(&mut self) -> Failure {
-        match self.open().await {
-            Ok(body) => self.read(body).await,
-            Err(why) => why,
+    /// Follows one stream after another, each as long as its session is the newest; returns when the device is gone.
+    async fn follow(&mut self) -> Result<(), Failure> {
+        loop {
+            let Some(token) = *self.tokens.borrow_and_update() else {
+                if self.tokens.changed().await.is_err() {
+                    return Ok(());
+                }
+                continue;
+            };
+            let body = self.open(token).await?;
+            let mut tokens = self.tokens.clone();
+            tokio::select! {
+                why = self.read(body) => return Err(why),
+                changed = tokens.changed() => if changed.is_err() {
+                    return Ok(());
+                },
+            }
         }
     }
 
-    async fn open(&self) -> Result<Incoming, Failure> {
-        let token = self.pass.token().ok_or("without a session")?;
+    async fn open(&mut self, token: Bytes32) -> Result<Incoming, Failure> {
         let mut request = self.route.request("GET", "/v1/events");
         request = request.header("authorization", format!("Bearer {token}"));
         request = request.header("accept", "text/event-stream");
@@ -58,7 +75,10 @@ impl Watcher {
             request = request.header("last-event-id", cursor);
         }
         let request = request.body(Full::default()).map_err(|error| error.to_string())?;
-        let mut sender = self.route.open().await?;
+        let mut sender = match self.line.take() {
+            Some(line) => line,
+            None => self.route.open().await?,
+        };
         let asked = timeout(SILENCE, sender.send_request(request)).await;
         let response = asked.map_err(|_| "no answer")?.map_err(|_| "the connection was lost")?;
         if !response.status().is_success() {
