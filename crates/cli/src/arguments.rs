@@ -33,6 +33,20 @@ pub struct Global {
     /// Neither announce nor look for peers by multicast
     #[arg(long, global = true)]
     pub no_mdns: bool,
+    /// A group at a rendezvous server to be in, by its invite, manyhands://join?…; it is kept in the profile. For `group create` the
+    /// server, https://HOST:PORT. Whoever reads an invite is a member, and what is on a command line other users of this machine
+    /// can see: give - to have it read from standard input, or use the environment variable
+    #[arg(
+        long,
+        value_name = "INVITE|URL",
+        global = true,
+        env = "MANYHANDS_RENDEZVOUS",
+        hide_env_values = true
+    )]
+    pub rendezvous: Option<String>,
+    /// Use rendezvous servers at http://, too, where everybody on the way can read and change what is said
+    #[arg(long, global = true)]
+    pub insecure_http: bool,
     /// What to log on standard error: error, warn, info, debug, or a filter such as manyhands_origin=debug
     #[arg(long, value_name = "LEVEL", global = true, default_value = "warn")]
     pub log: String,
@@ -54,6 +68,8 @@ pub enum Command {
     Confirm(Code),
     /// Say that it shows another one, or that you do not want to pair
     Refuse(Code),
+    /// Groups at rendezvous servers: how friends find one another where multicast does not reach
+    Group(Group),
     /// The help requests that wait for an answer
     Requests(Requests),
     /// Agree to a help request
@@ -179,6 +195,82 @@ pub struct Code {
     /// The six digits that this device shows
     #[arg(value_name = "CODE")]
     pub code: PairingCode,
+}
+
+#[derive(Debug, Args)]
+pub struct Group {
+    #[command(subcommand)]
+    pub action: GroupAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum GroupAction {
+    /// Make a group at the server that --rendezvous names, and show its invite. The server that answers is trusted from then on:
+    /// compare its id with what its log prints
+    Create {
+        /// What its members see
+        name: String,
+        /// Make it only where the server has this id
+        #[arg(long, value_name = "ID")]
+        server_id: Option<String>,
+        /// One JSON object on standard output
+        #[arg(long)]
+        json: bool,
+    },
+    /// Be in the group of an invite
+    Join {
+        /// manyhands://join?…, or - to read it from standard input. Default: that of --rendezvous
+        invite: Option<String>,
+        /// One JSON object on standard output
+        #[arg(long)]
+        json: bool,
+    },
+    /// Be in it no more; its server and its members see this device no more
+    Leave(Named),
+    /// The groups that this device is in, how it stands with their servers, and who is there
+    List {
+        /// A JSON object a line on standard output
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a group's invite. Whoever has it is a member
+    Invite {
+        #[command(flatten)]
+        group: Named,
+        /// One JSON object on standard output
+        #[arg(long)]
+        json: bool,
+    },
+    /// Leave a group for a new one of the same name, and show the new invite: whoever has the old one alone is no member of it
+    Rotate {
+        #[command(flatten)]
+        group: Named,
+        /// One JSON object on standard output
+        #[arg(long)]
+        json: bool,
+    },
+    /// How others are found from now on
+    Meet {
+        #[arg(value_enum)]
+        how: Meet,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Meet {
+    /// On the local network and at the servers of the groups
+    Automatic,
+    /// On the local network alone: no server hears of this device
+    LanOnly,
+    /// At the servers alone: nothing is announced on the local network
+    ServerOnly,
+}
+
+#[derive(Debug, Args)]
+pub struct Named {
+    /// The group's name, its id, or eight characters or more of its beginning
+    #[arg(value_name = "GROUP")]
+    pub group: String,
 }
 
 #[derive(Debug, Args)]

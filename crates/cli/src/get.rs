@@ -1,7 +1,10 @@
 //! `get`: download files and wait for them, here or through the instance that runs on the profile.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use manyhands_engine::view::{HelpState, RowState};
 use manyhands_engine::{
@@ -12,11 +15,17 @@ use tokio::sync::mpsc;
 
 use crate::arguments::{Get, Global, Mode};
 use crate::instance::{Instance, data_dir, ended_by_signal, network};
+use crate::lookout::notes;
 use crate::output::{Line, Output};
+use crate::peers::complain;
+use crate::place::Problem;
 use crate::{DONE, FAILED, USAGE};
 
 /// News that wait for the printer.
 const MAX_WAITING_NEWS: usize = 16;
+
+/// Where nobody was found to be asked, it is said after so many seconds why that may be.
+const FOUND_BY_S: u64 = 6;
 
 /// Instances that may end one after the other while they work for us.
 const MAX_INSTANCES: usize = 5;
@@ -37,11 +46,12 @@ pub async fn run(global: &Global, get: Get) -> u8 {
     };
     tokio::pin!(ended);
     let network = (get.ask != Ask::None).then(|| network(global));
+    let look_for_s = (get.ask != Ask::None).then_some(get.ask_wait.min(FOUND_BY_S));
     let mut engine = None;
     let mut code = tokio::select! {
         biased;
         code = &mut ended => code,
-        code = work(data_dir, network, wanted, &output, &mut engine) => code,
+        code = work(global, data_dir, network, wanted, look_for_s, &output, &mut engine) => code,
     };
     if let Some(engine) = &engine {
         engine.shutdown().await;
@@ -58,13 +68,16 @@ pub async fn run(global: &Global, get: Get) -> u8 {
 
 /// Gets everything, here or through the instance that runs on the profile. When that one ends before, its place is taken.
 async fn work(
+    global: &Global,
     data_dir: PathBuf,
     network: Option<NetworkConfig>,
     mut wanted: Vec<NewDownload>,
+    look_for_s: Option<u64>,
     output: &Output,
     here: &mut Option<Engine>,
 ) -> u8 {
     let mut failed = false;
+    let (asked, mut noted) = (Cell::new(false), false);
     for _ in 0..MAX_INSTANCES {
         let instance = match Instance::open(data_dir.clone(), network.clone()).await {
             Ok(instance) => instance,
@@ -75,6 +88,9 @@ async fn work(
         };
         if let Instance::Here(engine) = &instance {
             *here = Some(engine.clone());
+        }
+        if let Err(problem) = instance.join(global).await {
+            return complain(&problem.text, problem.code);
         }
         let (news, mut told) = mpsc::channel(MAX_WAITING_NEWS);
         let following = async {
@@ -97,13 +113,24 @@ async fn work(
                     over.insert(news.index());
                 }
                 for line in help_lines(&news, &mut helpers) {
+                    asked.set(true);
                     output.print(line).await;
                 }
                 failed |= print(output, &wanted, news).await;
             }
             (over, known)
         };
-        let (followed, (over, known)) = tokio::join!(following, printing);
+        let noting = async {
+            if let Some(seconds) = look_for_s.filter(|_| !noted) {
+                note_if_alone(&instance, seconds, &asked).await;
+                noted = true;
+            }
+            std::future::pending::<Infallible>().await
+        };
+        let (followed, (over, known)) = tokio::select! {
+            done = async { tokio::join!(following, printing) } => done,
+            never = noting => match never {},
+        };
         for (index, id) in known {
             if let Some(new) = wanted.get_mut(index) {
                 new.known_as = Some(id);
@@ -123,6 +150,20 @@ async fn work(
     }
     eprintln!("manyhands-cli: what works on the downloads ended before they did");
     FAILED
+}
+
+/// Says why nobody was asked, where nobody was found.
+async fn note_if_alone(instance: &Instance, seconds: u64, asked: &Cell<bool>) {
+    let looked = async {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        Ok::<_, Problem>((instance.peers(0).await?, instance.lookout().await?))
+    };
+    let Ok((peers, lookout)) = looked.await else { return };
+    if !asked.get() && !peers.iter().any(|peer| peer.online) {
+        for note in notes(&lookout, &peers) {
+            eprintln!("manyhands-cli: {note}");
+        }
+    }
 }
 
 /// Checks all that can be checked before anything begins.

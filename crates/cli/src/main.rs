@@ -3,11 +3,14 @@
 mod amounts;
 mod arguments;
 mod get;
+mod groups;
 mod instance;
 mod lend;
+mod lookout;
 mod output;
 mod pair;
 mod peers;
+mod place;
 mod rules;
 
 use std::process::ExitCode;
@@ -29,11 +32,15 @@ const INTERRUPTED: u8 = 130;
 const TERMINATED: u8 = 143;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let mut arguments = Arguments::parse();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_env_filter(log_filter(&arguments.global.log))
         .init();
+    if let Err(problem) = groups::read_rendezvous(&mut arguments) {
+        eprintln!("manyhands-cli: {problem}");
+        return USAGE.into();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -45,6 +52,7 @@ fn main() -> ExitCode {
         match arguments.command {
             Command::Get(get) => get::run(&arguments.global, get).await,
             Command::Lend(lend) => lend::run(&arguments.global, &lend).await,
+            Command::Group(group) => groups::run(&arguments.global, &group.action).await,
             Command::Friends(friends) => peers::friends(&arguments.global, &friends).await,
             Command::Pair(pair) => pair::run(&arguments.global, &pair).await,
             Command::Pairings(list) => pair::list(&arguments.global, &list).await,

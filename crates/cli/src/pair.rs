@@ -37,6 +37,9 @@ pub async fn run(global: &Global, pair: &Pair) -> u8 {
             return FAILED;
         }
     };
+    if let Err(problem) = instance.join(global).await {
+        return crate::peers::complain(&problem.text, problem.code);
+    }
     let mut begun = None;
     let ended = tokio::select! {
         ended = to_its_end(&instance, pair, &mut begun) => Ok(ended),

@@ -1,58 +1,48 @@
 //! `friends`, `requests`, `accept`, `decline`.
 
-use std::time::Duration;
-
 use manyhands_engine::Remote;
 use manyhands_engine::view::Decision as Answer;
 
 use crate::arguments::{Accepting, Decision, Friends, Global, Requests};
 use crate::instance::{Instance, data_dir, network};
 use crate::lend::with_event;
+use crate::lookout::{notes, peer_line};
 use crate::output::size;
+use crate::place::Problem;
 use crate::{DONE, FAILED, USAGE};
 
 pub async fn friends(global: &Global, friends: &Friends) -> u8 {
-    let peers = async {
-        let instance = Instance::open(data_dir(global)?, Some(network(global))).await;
-        match instance.map_err(|error| error.to_string())? {
-            Instance::Running(remote) => {
-                remote.peers(friends.wait).await.map_err(|error| error.to_string())
-            }
-            Instance::Here(engine) => {
-                tokio::time::sleep(Duration::from_secs(friends.wait)).await;
-                let peers = engine.peers().await.map_err(|failure| failure.message);
-                engine.shutdown().await;
-                peers
-            }
-        }
+    let data_dir = match data_dir(global) {
+        Ok(data_dir) => data_dir,
+        Err(problem) => return complain(&problem, USAGE),
     };
-    match peers.await {
-        Ok(peers) if friends.json => {
-            for peer in peers {
-                println!("{}", with_event("peer", &peer));
-            }
-            DONE
-        }
-        Ok(peers) => {
-            if peers.is_empty() {
-                eprintln!("Nobody was found.");
-            }
-            for peer in peers {
-                let online = if peer.online { "online" } else { "offline" };
-                let friend = match (peer.friend, peer.paired) {
-                    (true, true) => ", friend, paired",
-                    (true, false) => ", friend",
-                    (false, _) => "",
-                };
-                let other =
-                    if peer.other_key { ", ANOTHER DEVICE ANSWERS IN ITS PLACE" } else { "" };
-                let lending = if peer.lending { ", lending" } else { "" };
-                println!("{}  {}  {online}{friend}{lending}{other}", peer.peer, peer.name);
-            }
-            DONE
-        }
-        Err(problem) => complain(&problem, FAILED),
+    let instance = match Instance::open(data_dir, Some(network(global))).await {
+        Ok(instance) => instance,
+        Err(error) => return complain(&error.to_string(), FAILED),
+    };
+    let looked = async {
+        instance.join(global).await?;
+        Ok::<_, Problem>((instance.peers(friends.wait).await?, instance.lookout().await?))
+    };
+    let looked = looked.await;
+    if let Instance::Here(engine) = &instance {
+        engine.shutdown().await;
     }
+    let (peers, lookout) = match looked {
+        Ok(looked) => looked,
+        Err(problem) => return complain(&problem.text, problem.code),
+    };
+    for peer in &peers {
+        if friends.json {
+            println!("{}", with_event("peer", peer));
+        } else {
+            println!("{}", peer_line(peer));
+        }
+    }
+    for note in notes(&lookout, &peers) {
+        eprintln!("{note}");
+    }
+    DONE
 }
 
 pub async fn requests(global: &Global, requests: &Requests) -> u8 {

@@ -1,18 +1,13 @@
 //! `rules`, `block`, `unblock`: on what terms others are helped, through the running instance or on the profile itself.
 
-use std::path::PathBuf;
-
 use manyhands_engine::view::{LendingChange, RuleTerms, Terms};
-use manyhands_engine::{AcceptRule, Change, Failure, Hours, OpenError, PeerId, Profile, Remote};
+use manyhands_engine::{AcceptRule, Change, Hours};
 
 use crate::arguments::{Device, Global, RuleChange, Rules};
-use crate::instance::data_dir;
 use crate::output::size;
 use crate::peers::complain;
-use crate::{DONE, FAILED, USAGE};
-
-/// As many letters of a device id are enough, where only one known device begins with them.
-const SHORTEST_ID: usize = 8;
+use crate::place::{Place, Problem, done};
+use crate::{DONE, USAGE};
 
 pub async fn run(global: &Global, rules: &Rules) -> u8 {
     match &rules.change {
@@ -163,96 +158,4 @@ fn in_words(terms: &RuleTerms) -> String {
         hours.map_or_else(|| "at any time".to_owned(), |hours| hours.to_string()),
     ]
     .join(", ")
-}
-
-/// Where the terms are: an instance has them, or the profile alone.
-enum Place {
-    Running(Remote),
-    Profile(Profile),
-}
-
-/// Why something was not done, and the exit code that goes with it.
-struct Problem {
-    text: String,
-    code: u8,
-}
-
-impl Problem {
-    fn failed(text: &impl ToString) -> Self {
-        Self { text: text.to_string(), code: FAILED }
-    }
-
-    fn usage(text: &impl ToString) -> Self {
-        Self { text: text.to_string(), code: USAGE }
-    }
-
-    fn refused(failure: &Failure) -> Self {
-        Self::failed(&format!("{} {}", failure.message, failure.code.hint()))
-    }
-}
-
-impl Place {
-    fn open(global: &Global) -> Result<Self, Problem> {
-        let data_dir: PathBuf = data_dir(global).map_err(|error| Problem::usage(&error))?;
-        match Profile::open(&data_dir) {
-            Ok(profile) => Ok(Self::Profile(profile)),
-            Err(OpenError::InUse { .. }) => Ok(Self::Running(Remote::of(&data_dir))),
-            Err(error) => Err(Problem::failed(&error)),
-        }
-    }
-
-    async fn terms(&self) -> Result<Terms, Problem> {
-        let terms = match self {
-            Self::Running(remote) => {
-                remote.terms().await.map_err(|error| Problem::failed(&error))?
-            }
-            Self::Profile(profile) => profile.terms(),
-        };
-        terms.map_err(|failure| Problem::refused(&failure))
-    }
-
-    async fn change(&self, change: Change) -> Result<bool, Problem> {
-        let changed = match self {
-            Self::Running(remote) => {
-                remote.change(change).await.map_err(|error| Problem::failed(&error))?
-            }
-            Self::Profile(profile) => profile.change(&change),
-        };
-        changed.map_err(|failure| Problem::refused(&failure))
-    }
-
-    /// The device that is meant, and what to call it. A whole id need not be known.
-    async fn find(&self, text: &str) -> Result<(PeerId, String), Problem> {
-        let known = self.terms().await?.devices;
-        let text = text.trim().to_ascii_lowercase();
-        if let Ok(peer) = text.parse::<PeerId>() {
-            let device = known.iter().find(|device| device.peer == text);
-            let name = device.map(|device| device.name.as_str()).filter(|name| !name.is_empty());
-            return Ok((peer, name.map_or_else(|| peer.short(), str::to_owned)));
-        }
-        if text.len() < SHORTEST_ID {
-            let why = format!(
-                "{text:?} is too short: give the device's id, or {SHORTEST_ID} letters of its beginning"
-            );
-            return Err(Problem::usage(&why));
-        }
-        let mut matching = known.iter().filter(|device| device.peer.starts_with(&text));
-        let (Some(device), None) = (matching.next(), matching.next()) else {
-            let why = "no known device begins with it, or more than one: give the whole id, which `friends` shows";
-            return Err(Problem::failed(&format!("{text:?}: {why}")));
-        };
-        let peer = device.peer.parse::<PeerId>().map_err(|error| Problem::failed(&error))?;
-        let name = if device.name.is_empty() { peer.short() } else { device.name.clone() };
-        Ok((peer, name))
-    }
-}
-
-fn done(result: Result<String, Problem>) -> u8 {
-    match result {
-        Ok(text) => {
-            eprintln!("{text}");
-            DONE
-        }
-        Err(problem) => complain(&problem.text, problem.code),
-    }
 }

@@ -58,7 +58,7 @@ macro_rules! digest_id {
 
             /// The id of what has this SHA-256.
             #[must_use]
-            pub fn from_digest(sha256: [u8; 32]) -> Self {
+            pub const fn from_digest(sha256: [u8; 32]) -> Self {
                 Self(sha256)
             }
 

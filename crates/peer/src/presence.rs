@@ -1,8 +1,14 @@
 //! Who is really there: every hint is asked over TLS, and only who proves its key and greets is
 //! online.
 //!
-//! Hints come from discovery, from what was known yesterday, from what a person typed; they are all
-//! worth the same.
+//! Hints come from multicast, from rendezvous servers, from what was known yesterday, from what a person typed. What one of them
+//! says about a peer never pushes out what another says; the peer is one, and where it has answered is the best guess of all.
+//!
+//! Who is greeted: friends and whoever was found on this network or named by address, all of them; of those whom nobody but a
+//! server lists, [`MAX_LISTED`] at a time, drawn at random, so that in a large group everybody looks after others. One who does not
+//! answer makes room for the next.
+
+mod merge;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -17,16 +23,23 @@ use tracing::{debug, info};
 
 use crate::client::{CallError, PeerClient, RemotePeer};
 use crate::discovery::{Discovered, HintOrigin};
+use manyhands_identity::HandshakeError;
+use merge::Said;
 
-/// Peers looked after. Hints about more are dropped, those about friends never.
-const MAX_PEERS: usize = 512;
-/// Greetings under way to peers that are no friends. Friends are greeted beside them, so that a
-/// flood of false hints delays nobody who matters.
+/// Peers that are known of. Hints about more are dropped, those about friends never, and those about who is only listed first.
+const MAX_PEERS: usize = 2048;
+/// Of those whom nobody but a rendezvous server names, so many are looked after at a time.
+pub(crate) const MAX_LISTED: usize = 64;
+/// Greetings under way to peers of one kind: friends, whoever is on this network, who is only listed. Each kind has its own, so
+/// that a flood of false hints delays nobody who matters.
 const MAX_GREETINGS: usize = 8;
-/// … and to friends.
-const MAX_FRIEND_GREETINGS: usize = 8;
+/// Hints that are taken in before somebody is greeted.
+const MAX_BATCH: usize = 64;
 /// Peers are greeted again at most five times a second in all.
 const GREETING_PACE: Duration = Duration::from_millis(200);
+/// Who is only listed is greeted at a random time within, after it has appeared: a thousand others have heard of it at the same
+/// moment.
+const LISTED_SPREAD: Duration = Duration::from_secs(3);
 /// After so many greetings without an answer a peer is offline.
 const FAILURES: u32 = 2;
 
@@ -85,8 +98,11 @@ pub struct PresenceWaits {
     pub online: Duration,
     /// Who did not answer is greeted again after 5 s …
     pub retry: Duration,
-    /// … doubled each time, up to 5 min.
+    /// … doubled each time, up to 5 min, give or take a quarter.
     pub retry_max: Duration,
+    /// Who is only listed in a group, and online, is greeted again after 60 s, give or take a quarter: the server tells when it
+    /// leaves.
+    pub listed: Duration,
 }
 
 /// The look-out; ends when it is dropped.
@@ -101,6 +117,7 @@ impl Default for PresenceWaits {
             online: Duration::from_secs(15),
             retry: Duration::from_secs(5),
             retry_max: Duration::from_secs(300),
+            listed: Duration::from_secs(60),
         }
     }
 }
@@ -124,7 +141,6 @@ impl Presence {
             peers: BTreeMap::new(),
             news: BTreeSet::new(),
             told: BTreeMap::new(),
-            told_other: BTreeMap::new(),
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(lookout.run(hints, sender));
@@ -139,21 +155,44 @@ struct Lookout {
     peers: BTreeMap<PeerId, Peer>,
     /// Peers about which there may be something to tell.
     news: BTreeSet<PeerId>,
-    told: BTreeMap<PeerId, Hello>,
-    /// Friends in whose place another device was found, as far as it was told.
-    told_other: BTreeMap<PeerId, (PeerId, SocketAddr)>,
+    told: BTreeMap<PeerId, Told>,
+}
+
+/// What has been told of a peer.
+#[derive(Debug, Default, PartialEq)]
+struct Told {
+    found: BTreeSet<HintOrigin>,
+    hello: Option<Hello>,
+    no_way: Option<NoWay>,
+    /// A friend in whose place another device was found.
+    other: Option<(PeerId, SocketAddr)>,
 }
 
 struct Peer {
-    remote: RemotePeer,
+    /// Made with the first greeting.
+    remote: Option<RemotePeer>,
+    /// Where it is said to be, and by whom.
+    said: Said,
     hello: Option<Hello>,
     /// Who answered in its place at the last greeting.
     other: Option<(PeerId, SocketAddr)>,
+    /// Why the last greeting failed.
+    no_way: Option<NoWay>,
     failures: u32,
     next: Instant,
     greeting: bool,
-    /// It has said goodbye: one more greeting without an answer, and it is forgotten.
-    leaving: bool,
+    /// Somebody has said that it has left: one greeting without an answer will do.
+    doubted: bool,
+    /// One of the [`MAX_LISTED`], as long as nobody but a server names it.
+    attended: bool,
+}
+
+/// Whose greetings share their places.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Friend,
+    Here,
+    Listed,
 }
 
 type Greeted = (PeerId, Result<Hello, CallError>);
@@ -165,6 +204,7 @@ impl Lookout {
         sender: mpsc::Sender<PresenceNews>,
     ) {
         let mut greetings: JoinSet<Greeted> = JoinSet::new();
+        let mut batch = Vec::new();
         loop {
             let next = self.greet_who_is_due(&mut greetings);
             let due = async move {
@@ -174,11 +214,19 @@ impl Lookout {
                 }
             };
             tokio::select! {
-                hint = hints.recv() => match hint {
-                    Some(Discovered::PeerSeen { id, addresses, .. }) => self.seen(id, &addresses),
-                    Some(Discovered::PeerGone { id, .. }) => self.gone(id),
-                    None => return,
-                },
+                heard = hints.recv_many(&mut batch, MAX_BATCH) => {
+                    if heard == 0 {
+                        return;
+                    }
+                    for hint in batch.drain(..) {
+                        match hint {
+                            Discovered::PeerSeen { id, origin, addresses } => {
+                                self.seen(id, origin, &addresses);
+                            }
+                            Discovered::PeerGone { id, origin } => self.gone(id, origin),
+                        }
+                    }
+                }
                 Some(done) = greetings.join_next() => {
                     // A greeting that panicked has said nothing; there is none that does.
                     if let Ok((id, result)) = done {
@@ -198,92 +246,141 @@ impl Lookout {
         }
     }
 
-    fn seen(&mut self, id: PeerId, addresses: &[SocketAddr]) {
-        if let Some(peer) = self.peers.get_mut(&id) {
-            peer.leaving = false;
-            // Where it has answered stays the first guess: a hint may be anybody's.
-            let mut all = peer.remote.addresses();
-            all.truncate(1);
-            all.extend_from_slice(addresses);
-            peer.remote.set_addresses(&all);
-            if peer.hello.is_none() {
-                peer.failures = 0;
-                peer.next = Instant::now();
+    fn seen(&mut self, id: PeerId, origin: HintOrigin, addresses: &[SocketAddr]) {
+        let listed = matches!(origin, HintOrigin::Group(_));
+        let soon = Instant::now() + if listed { jitter(LISTED_SPREAD) } else { Duration::ZERO };
+        if !self.peers.contains_key(&id) {
+            let mut said = Said::default();
+            said.set(origin, addresses);
+            if self.peers.len() >= MAX_PEERS && !self.make_room(id, &said) {
+                return;
             }
+            let peer = Peer {
+                remote: None,
+                said,
+                hello: None,
+                other: None,
+                no_way: None,
+                failures: 0,
+                next: soon,
+                greeting: false,
+                doubted: false,
+                attended: false,
+            };
+            self.peers.insert(id, peer);
+            self.news.insert(id);
             return;
         }
-        if self.peers.len() >= MAX_PEERS && !self.make_room(id) {
-            return;
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        self.news.insert(id);
+        let new = peer.said.set(origin, addresses);
+        peer.doubted = false;
+        peer.set_addresses();
+        if peer.hello.is_none() && (new || !listed) {
+            peer.failures = 0;
+            // A member that moves all the time is greeted at its turn.
+            peer.next = if listed { peer.next.min(soon) } else { soon };
         }
-        let peer = Peer {
-            remote: self.client.peer(id, addresses),
-            hello: None,
-            other: None,
-            failures: 0,
-            next: Instant::now(),
-            greeting: false,
-            leaving: false,
-        };
-        self.peers.insert(id, peer);
     }
 
     /// A goodbye is a hint too: anybody could have said it.
-    fn gone(&mut self, id: PeerId) {
-        if let Some(peer) = self.peers.get_mut(&id) {
-            peer.leaving = true;
-            peer.next = Instant::now();
+    fn gone(&mut self, id: PeerId, origin: HintOrigin) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.said.remove(origin);
+        peer.set_addresses();
+        peer.doubted = true;
+        peer.next = Instant::now();
+        self.news.insert(id);
+        // Who was never greeted has nothing to be asked about.
+        if peer.said.is_empty() && peer.hello.is_none() && !peer.greeting && !peer.attended {
+            self.peers.remove(&id);
         }
     }
 
-    fn make_room(&mut self, id: PeerId) -> bool {
+    /// Somebody who matters less goes.
+    fn make_room(&mut self, id: PeerId, said: &Said) -> bool {
         let friends = self.friends.borrow();
-        if !friends.contains(&id) {
-            return false;
-        }
-        let idle = self.peers.iter().find(|(other, peer)| {
-            peer.hello.is_none() && !peer.greeting && !friends.contains(other)
-        });
-        let idle = idle.map(|(id, _)| *id);
+        let comes = kind(&friends, &id, said);
+        let goes = |(id, peer): &(&PeerId, &Peer)| {
+            let of = kind(&friends, id, &peer.said);
+            let less = match comes {
+                Kind::Friend => of != Kind::Friend,
+                Kind::Here => of == Kind::Listed,
+                Kind::Listed => false,
+            };
+            less && peer.hello.is_none() && !peer.greeting
+        };
+        let idle = self.peers.iter().find(goes).map(|(id, _)| *id);
         drop(friends);
-        idle.map(|idle| self.peers.remove(&idle)).is_some()
+        let Some(idle) = idle else { return false };
+        self.news.insert(idle);
+        self.peers.remove(&idle).is_some()
     }
 
     /// Starts the greetings whose time has come; gives the time of the next one.
     fn greet_who_is_due(&mut self, greetings: &mut JoinSet<Greeted>) -> Option<Instant> {
         let (now, friends) = (Instant::now(), self.friends.borrow());
-        let under_way = |friend: bool| {
-            let of_kind =
-                |(id, peer): &(&PeerId, &Peer)| peer.greeting && friends.contains(id) == friend;
-            self.peers.iter().filter(of_kind).count()
-        };
-        let mut room = [
-            MAX_GREETINGS.saturating_sub(under_way(false)),
-            MAX_FRIEND_GREETINGS.saturating_sub(under_way(true)),
-        ];
-        let mut waiting: Vec<_> = self.peers.iter_mut().filter(|(_, p)| !p.greeting).collect();
-        waiting.sort_by_key(|(_, peer)| peer.next);
-        let mut next = None;
-        for (id, peer) in waiting {
-            let Some(room) = room.get_mut(usize::from(friends.contains(id))) else { continue };
-            if *room == 0 {
-                // Its turn comes when a greeting under way ends.
-                continue;
+        let (mut under_way, mut attended) = ([0; 3], 0);
+        // Whose time has come, who could be drawn, and when the next ones of both are due.
+        let (mut due, mut drawable) = (Vec::new(), Vec::new());
+        let (mut next, mut next_drawable): (Option<Instant>, Option<Instant>) = (None, None);
+        let sooner = |next: Option<Instant>, at: Instant| Some(next.map_or(at, |n| n.min(at)));
+        for (id, peer) in &self.peers {
+            let kind = kind(&friends, id, &peer.said);
+            let waits = kind == Kind::Listed && !peer.attended;
+            attended += usize::from(kind == Kind::Listed && peer.attended);
+            match (peer.greeting, peer.next > now, waits) {
+                (true, ..) => {
+                    if let Some(count) = under_way.get_mut(kind as usize) {
+                        *count += 1;
+                    }
+                }
+                (false, true, true) => next_drawable = sooner(next_drawable, peer.next),
+                (false, true, false) => next = sooner(next, peer.next),
+                (false, false, true) => drawable.push(*id),
+                (false, false, false) => due.push((peer.next, *id, kind)),
             }
-            if peer.next > now {
-                next = Some(next.map_or(peer.next, |next: Instant| next.min(peer.next)));
+        }
+        while attended < MAX_LISTED && !drawable.is_empty() {
+            let drawn = drawable.swap_remove(rand::random_range(0..drawable.len()));
+            attended += 1;
+            due.push((now, drawn, Kind::Listed));
+        }
+        if attended < MAX_LISTED
+            && let Some(at) = next_drawable
+        {
+            next = sooner(next, at);
+        }
+        due.sort_unstable_by_key(|(at, ..)| *at);
+        for (_, id, kind) in due {
+            let (Some(count), Some(peer)) =
+                (under_way.get_mut(kind as usize), self.peers.get_mut(&id))
+            else {
                 continue;
+            };
+            peer.attended |= kind == Kind::Listed;
+            // For the others the turn comes when a greeting under way ends.
+            if *count < MAX_GREETINGS {
+                *count += 1;
+                peer.greeting = true;
+                let make = || self.client.peer(id, &peer.said.merged());
+                let remote = peer.remote.get_or_insert_with(make).clone();
+                greetings.spawn(async move { (id, remote.hello().await) });
             }
-            *room -= 1;
-            peer.greeting = true;
-            let (id, remote) = (*id, peer.remote.clone());
-            greetings.spawn(async move { (id, remote.hello().await) });
         }
         next
     }
 
     fn greeted(&mut self, id: PeerId, result: Result<Hello, CallError>) {
-        let peers = u32::try_from(self.peers.len()).unwrap_or(u32::MAX);
-        let again = self.waits.online.max(GREETING_PACE.saturating_mul(peers));
+        let friends = self.friends.borrow();
+        let of = |id: &PeerId, peer: &Peer| kind(&friends, id, &peer.said);
+        let greeted =
+            self.peers.iter().filter(|(id, peer)| peer.attended || of(id, peer) != Kind::Listed);
+        let greeted = u32::try_from(greeted.count()).unwrap_or(u32::MAX);
+        let listed = self.peers.get(&id).is_some_and(|peer| of(&id, peer) == Kind::Listed);
+        drop(friends);
+        let again = if listed { around(self.waits.listed) } else { self.waits.online };
+        let again = again.max(GREETING_PACE.saturating_mul(greeted));
         let Some(peer) = self.peers.get_mut(&id) else { return };
         peer.greeting = false;
         self.news.insert(id);
@@ -294,23 +391,28 @@ impl Lookout {
                 }
                 peer.hello = Some(hello);
                 peer.other = None;
+                peer.no_way = None;
                 peer.failures = 0;
-                peer.leaving = false;
+                peer.doubted = false;
+                peer.said.reached(peer.addresses().first().copied());
                 peer.next = Instant::now() + again;
             }
             Err(error) => {
                 debug!(peer = %id.short(), %error, "no greeting");
+                peer.no_way = Some(NoWay::of(&error, peer.addresses().is_empty()));
                 if let CallError::WrongDevice { found, at } = error {
                     peer.other = Some((found, at));
                 }
                 peer.failures = peer.failures.saturating_add(1);
                 let doubled = 1_u32 << (peer.failures - 1).min(16);
                 let pause = self.waits.retry.saturating_mul(doubled).min(self.waits.retry_max);
-                peer.next = Instant::now() + pause;
-                if peer.failures >= FAILURES || peer.leaving {
+                peer.next = Instant::now() + around(pause);
+                let over = peer.failures >= FAILURES || peer.doubted;
+                if over {
                     peer.hello = None;
+                    peer.attended = false;
                 }
-                if peer.leaving {
+                if over && peer.said.is_empty() {
                     self.peers.remove(&id);
                 }
             }
@@ -320,31 +422,96 @@ impl Lookout {
     fn next_news(&mut self) -> Option<PresenceNews> {
         while let Some(id) = self.news.first().copied() {
             let peer = self.peers.get(&id);
+            let told = self.told.entry(id).or_default();
+            let found = peer.map(|peer| peer.said.origins()).unwrap_or_default();
+            if told.found != found {
+                told.found.clone_from(&found);
+                return Some(PresenceNews::Found { id, by: found });
+            }
             let other = peer.and_then(|peer| peer.other);
-            let online =
-                peer.and_then(|peer| peer.hello.clone().map(|hello| (peer.remote.clone(), hello)));
-            if let Some((found, at)) = other.filter(|_| self.friends.borrow().contains(&id))
-                && self.told_other.insert(id, (found, at)) != Some((found, at))
+            let friend = self.friends.borrow().contains(&id);
+            if let Some((found, at)) = other.filter(|_| friend)
+                && told.other != Some((found, at))
             {
+                told.other = Some((found, at));
                 // Whether it is online is told after this.
                 return Some(PresenceNews::OtherKey { id, found, at });
             }
-            self.news.remove(&id);
-            match online {
+            match peer.and_then(|peer| peer.remote.as_ref().zip(peer.hello.clone())) {
                 Some((peer, hello)) => {
-                    let back = other.is_none() && self.told_other.remove(&id).is_some();
-                    if back || self.told.get(&id) != Some(&hello) {
-                        self.told.insert(id, hello.clone());
-                        return Some(PresenceNews::Online { peer, hello });
+                    let back = other.is_none() && told.other.take().is_some();
+                    told.no_way = None;
+                    if back || told.hello.as_ref() != Some(&hello) {
+                        told.hello = Some(hello.clone());
+                        return Some(PresenceNews::Online { peer: peer.clone(), hello });
                     }
                 }
+                None if told.hello.take().is_some() => return Some(PresenceNews::Offline { id }),
                 None => {
-                    if self.told.remove(&id).is_some() {
-                        return Some(PresenceNews::Offline { id });
+                    let no_way = peer.and_then(|peer| peer.no_way);
+                    if let Some(why) = no_way
+                        && told.no_way.replace(why) != Some(why)
+                    {
+                        return Some(PresenceNews::Unreachable { id, why });
                     }
                 }
+            }
+            // There is nothing more to say about it.
+            self.news.remove(&id);
+            if peer.is_none() {
+                self.told.remove(&id);
             }
         }
         None
     }
+}
+
+fn kind(friends: &BTreeSet<PeerId>, id: &PeerId, said: &Said) -> Kind {
+    match said.is_listed_only() {
+        _ if friends.contains(id) => Kind::Friend,
+        true => Kind::Listed,
+        false => Kind::Here,
+    }
+}
+
+impl Peer {
+    fn set_addresses(&self) {
+        if let Some(remote) = &self.remote {
+            remote.set_addresses(&self.said.merged());
+        }
+    }
+
+    /// The best guess.
+    fn addresses(&self) -> Vec<SocketAddr> {
+        self.remote.as_ref().map(RemotePeer::addresses).unwrap_or_default()
+    }
+}
+
+impl NoWay {
+    fn of(error: &CallError, no_address: bool) -> Self {
+        use std::io::ErrorKind as Kind;
+        match error {
+            _ if no_address => Self::NoAddress,
+            CallError::WrongDevice { .. } => Self::OtherDevice,
+            CallError::Unreachable(HandshakeError::Failed(error)) => match error.kind() {
+                Kind::TimedOut | Kind::HostUnreachable => Self::NoAnswer,
+                Kind::NetworkUnreachable | Kind::NetworkDown | Kind::AddrNotAvailable => {
+                    Self::NoRoute
+                }
+                _ => Self::Refused,
+            },
+            CallError::Unreachable(_) | CallError::Lost(_) => Self::NoAnswer,
+            CallError::Problem(_) | CallError::Link(_) | CallError::Nonsense(_) => Self::Refused,
+        }
+    }
+}
+
+/// A random part of it.
+fn jitter(most: Duration) -> Duration {
+    most.mul_f64(rand::random())
+}
+
+/// Give or take a quarter.
+fn around(pause: Duration) -> Duration {
+    pause.mul_f64(rand::random_range(0.75..1.25))
 }

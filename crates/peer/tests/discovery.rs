@@ -13,11 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{LONG, NoTunnels, Requester, come_or_gone, sources, within};
-use manyhands_core::PeerId;
+use manyhands_core::{GroupId, PeerId};
 use manyhands_peer::wire::{DEFAULT_PORT, DeviceName, Hello};
 use manyhands_peer::{
-    Discovered, Discovery, DiscoveryOptions, HintOrigin, InterfaceRule, PeerServer, Presence,
-    PresenceNews, PresenceWaits, SERVICE_TYPE, ServerOptions, ServerWaits,
+    Discovered, Discovery, DiscoveryOptions, HintOrigin, InterfaceRule, NoWay, PeerServer,
+    Presence, PresenceNews, PresenceWaits, SERVICE_TYPE, ServerOptions, ServerWaits,
 };
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -392,4 +392,140 @@ async fn a_cable_that_is_plugged_in_later_is_noticed() {
     mo.sees(lin_id).await;
     lin.stop().await;
     mo.stop().await;
+}
+
+async fn next_of(news: &mut mpsc::Receiver<PresenceNews>, id: PeerId) -> PresenceNews {
+    loop {
+        let next = within(news.recv()).await.unwrap();
+        let about = match &next {
+            PresenceNews::Online { peer, .. } => peer.id(),
+            PresenceNews::Offline { id }
+            | PresenceNews::OtherKey { id, .. }
+            | PresenceNews::Unreachable { id, .. }
+            | PresenceNews::Found { id, .. } => *id,
+        };
+        if about == id {
+            return next;
+        }
+    }
+}
+
+fn found(news: &PresenceNews) -> Vec<HintOrigin> {
+    match news {
+        PresenceNews::Found { by, .. } => by.iter().copied().collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_several_say_about_a_peer_is_merged_and_none_pushes_another_out() {
+    let (lin, mo) = (Requester::new(), common::Helper::start(common::Rules::default()).await);
+    let group = HintOrigin::Group(GroupId::from_digest([3; 32]));
+    let id = mo.identity.id();
+    let (hints, heard) = mpsc::channel(16);
+    let (_presence, mut news) = Presence::start(lin.client, fast(), nobody(), heard);
+    let says = async |origin, addresses: &[SocketAddr]| {
+        let hint = Discovered::PeerSeen { id, origin, addresses: addresses.to_vec() };
+        hints.send(hint).await.unwrap();
+    };
+    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    says(HintOrigin::Lan, &[nobody]).await;
+    assert_eq!(found(&next_of(&mut news, id).await), [HintOrigin::Lan]);
+    match next_of(&mut news, id).await {
+        PresenceNews::Unreachable { why, .. } => assert_eq!(why, NoWay::Refused),
+        other => panic!("{other:?}"),
+    }
+    // The server knows better, and multicast goes on to say what it said.
+    says(group, &[mo.address()]).await;
+    assert_eq!(found(&next_of(&mut news, id).await), [HintOrigin::Lan, group]);
+    says(HintOrigin::Lan, &[nobody]).await;
+    let PresenceNews::Online { peer, .. } = next_of(&mut news, id).await else { panic!("not met") };
+    assert_eq!(peer.addresses(), [mo.address(), nobody], "where it has answered comes first");
+    // The server forgets it; it is there nevertheless.
+    hints.send(Discovered::PeerGone { id, origin: group }).await.unwrap();
+    assert_eq!(found(&next_of(&mut news, id).await), [HintOrigin::Lan]);
+    assert_eq!(peer.addresses(), [mo.address(), nobody]);
+    hints.send(Discovered::PeerGone { id, origin: HintOrigin::Lan }).await.unwrap();
+    assert_eq!(found(&next_of(&mut news, id).await), []);
+    mo.server.shutdown().await;
+    hints.send(Discovered::PeerGone { id, origin: HintOrigin::Lan }).await.unwrap();
+    assert!(matches!(next_of(&mut news, id).await, PresenceNews::Offline { .. }));
+}
+
+#[tokio::test]
+async fn why_a_peer_cannot_be_reached_is_told_once() {
+    let (lin, eve) = (Requester::new(), common::Helper::start(common::Rules::default()).await);
+    let (hints, heard) = mpsc::channel(16);
+    let waits = PresenceWaits { retry_max: Duration::from_millis(50), ..fast() };
+    let (_presence, mut news) = Presence::start(lin.client, waits, nobody(), heard);
+    let id = PeerId::from_digest([9; 32]);
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let mut reasons = Vec::new();
+    let places = [vec![], vec![closed], vec![eve.address()], vec![silent.local_addr().unwrap()]];
+    for addresses in places {
+        hints.send(seen(id, addresses)).await.unwrap();
+        // Greeted several times meanwhile, and told once.
+        loop {
+            match next_of(&mut news, id).await {
+                PresenceNews::Unreachable { why, .. } => break reasons.push(why),
+                PresenceNews::Found { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    let expected = [NoWay::NoAddress, NoWay::Refused, NoWay::OtherDevice, NoWay::NoAnswer];
+    assert_eq!(reasons, expected);
+}
+
+/// A server lists a thousand; friends and who is on this network are greeted all the same.
+#[tokio::test]
+async fn of_a_large_group_a_bounded_number_is_greeted() {
+    let lin = Requester::new();
+    let (mo, friend) = (
+        common::Helper::start(common::Rules::default()).await,
+        common::Helper::start(common::Rules::default()).await,
+    );
+    let friends = watch::channel([friend.identity.id()].into()).1;
+    let (hints, heard) = mpsc::channel(16);
+    let (_presence, mut news) =
+        Presence::start(lin.client, PresenceWaits::default(), friends, heard);
+    // Whoever connects is counted, and hears nothing.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap();
+    let origin = HintOrigin::Group(GroupId::from_digest([3; 32]));
+    let listed = |n: u16| {
+        let mut digest = [7; 32];
+        digest[..2].copy_from_slice(&n.to_be_bytes());
+        let id = PeerId::from_digest(digest);
+        Discovered::PeerSeen { id, origin, addresses: vec![address] }
+    };
+    for n in 0..3000 {
+        hints.send(listed(n)).await.unwrap();
+    }
+    let friendly = Discovered::PeerSeen {
+        id: friend.identity.id(),
+        origin,
+        addresses: vec![friend.address()],
+    };
+    hints.send(friendly).await.unwrap();
+    hints.send(seen(mo.identity.id(), vec![mo.address()])).await.unwrap();
+    let began = Instant::now();
+    let mut met = BTreeSet::new();
+    while met.len() < 2 {
+        if let PresenceNews::Online { peer, .. } = within(news.recv()).await.unwrap() {
+            met.insert(peer.id());
+        }
+    }
+    assert_eq!(met, [mo.identity.id(), friend.identity.id()].into());
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    // Each greeting of these takes as long as it may: as many connections as there are places for such greetings.
+    let mut held = Vec::new();
+    while let Ok(Ok(connection)) = timeout(Duration::from_millis(3500), silent.accept()).await {
+        held.push(connection);
+        if began.elapsed() > Duration::from_secs(4) {
+            break;
+        }
+    }
+    assert!((1..=16).contains(&held.len()), "{}", held.len());
 }

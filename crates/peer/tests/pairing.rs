@@ -434,6 +434,7 @@ async fn a_friend_in_whose_place_another_device_answers_is_told_of_until_it_is_b
         online: Duration::from_millis(50),
         retry: Duration::from_millis(50),
         retry_max: Duration::from_millis(100),
+        ..PresenceWaits::default()
     };
     let (hints, heard) = mpsc::channel(16);
     let (_presence, mut news) = Presence::start(lin.client, waits, friends, heard);

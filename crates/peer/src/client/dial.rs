@@ -41,7 +41,10 @@ impl Target {
     pub(super) async fn dial(&self, addresses: &[SocketAddr]) -> Result<Dialed, CallError> {
         let config = self.config.as_ref().ok_or_else(|| nobody("the device key does not work"))?;
         let (mut waiting, mut tries) = (addresses.iter().copied(), FuturesUnordered::new());
-        let mut failure = nobody("no address of it is known");
+        let mut failure = match addresses {
+            [] => nobody("no address of it is known"),
+            _ => CallError::Unreachable(HandshakeError::Timeout),
+        };
         let mut next_try = Instant::now();
         let deadline = next_try + self.waits.dial;
         let mut more = true;

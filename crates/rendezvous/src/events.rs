@@ -1,0 +1,135 @@
+//! News for those who read: as a stream of server-sent events, or as answers to long polls.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::stream::unfold;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
+use tokio::time::{Instant, timeout_at};
+
+use crate::server::Shared;
+use crate::sessions::Session;
+use crate::store::{Batch, Event, Subscription};
+
+/// What a reader is told that has been slow or replaced: nothing, its stream ends. So it is at the end of its session.
+struct Stream {
+    shared: Arc<Shared>,
+    session: Arc<Session>,
+    subscription: Option<Box<dyn Subscription>>,
+    ping: Instant,
+}
+
+/// The answer that goes on.
+pub(crate) fn stream(
+    shared: Arc<Shared>,
+    session: Arc<Session>,
+    subscription: Box<dyn Subscription>,
+) -> Response {
+    let ping = Instant::now() + shared.config.times.ping;
+    let stream = Stream { shared, session, subscription: Some(subscription), ping };
+    let chunks = unfold(stream, |mut stream| async {
+        stream.next().await.map(|chunk| (Ok::<_, Infallible>(chunk), stream))
+    });
+    let mut answer = (StatusCode::OK, Body::from_stream(chunks)).into_response();
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // nginx would gather the events until its buffer is full.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    answer
+}
+
+impl Stream {
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            let subscription = self.subscription.as_mut()?;
+            tokio::select! {
+                biased;
+                () = self.shared.stop.cancelled() => {
+                    self.subscription = None;
+                    return Some(format(&[self.shared.bye()], None));
+                }
+                batch = timeout_at(self.ping, subscription.next()) => match batch {
+                    Ok(Some(batch)) => {
+                        self.ping = Instant::now() + self.shared.config.times.ping;
+                        self.shared.counters.events.add(batch.events.len() as u64);
+                        return Some(format(&batch.events, batch.cursor.as_deref()));
+                    }
+                    Ok(None) => {
+                        self.shared.counters.slow_readers.add(1);
+                        return None;
+                    }
+                    // Quiet for a while.
+                    Err(_) => {
+                        let now = Instant::now();
+                        self.ping = now + self.shared.config.times.ping;
+                        // A newer session for the same groups carries the stream on.
+                        let Session { device, groups, .. } = &*self.session;
+                        if !self.shared.sessions.cover(*device, groups, now) {
+                            return None;
+                        }
+                        return Some(Bytes::from_static(b":\n\n"));
+                    }
+                },
+            }
+        }
+    }
+}
+
+/// As WHATWG HTML, § 9.2 has it. The cursor goes with the last event: a stream that breaks before it is said again from
+/// the cursor before.
+fn format(events: &[Event], cursor: Option<&str>) -> Bytes {
+    let mut text = BytesMut::new();
+    for (index, event) in events.iter().enumerate() {
+        if let Some(cursor) = cursor.filter(|_| index + 1 == events.len()) {
+            text.put_slice(b"id: ");
+            text.put_slice(cursor.as_bytes());
+            text.put_u8(b'\n');
+        }
+        text.put_slice(b"event: ");
+        text.put_slice(event.tag().as_bytes());
+        text.put_slice(b"\ndata: ");
+        text.put_slice(&event.json());
+        text.put_slice(b"\n\n");
+    }
+    text.freeze()
+}
+
+/// What happened since the cursor, at the latest after `wait`.
+pub(crate) async fn changes(
+    shared: &Shared,
+    mut subscription: Box<dyn Subscription>,
+    cursor: Option<&str>,
+    wait: Duration,
+) -> Bytes {
+    let deadline = Instant::now() + wait;
+    let batch = tokio::select! {
+        biased;
+        batch = timeout_at(deadline, subscription.next()) => batch.ok().flatten(),
+        () = shared.stop.cancelled() => {
+            Some(Batch { events: vec![shared.bye()], cursor: None, more: false })
+        }
+    };
+    let batch = batch.unwrap_or_else(|| Batch { events: Vec::new(), cursor: None, more: false });
+    shared.counters.events.add(batch.events.len() as u64);
+    let reached = batch.cursor.as_deref().or(cursor).unwrap_or_default();
+    // The events are JSON already: what is around them is written by hand. A cursor is digits and dashes, or came from the client and is
+    // written as JSON.
+    let mut text = BytesMut::new();
+    text.put_slice(b"{\"cursor\":");
+    text.put_slice(&serde_json::to_vec(reached).unwrap_or_default());
+    text.put_slice(b",\"events\":[");
+    for (index, event) in batch.events.iter().enumerate() {
+        if index > 0 {
+            text.put_u8(b',');
+        }
+        text.put_slice(&event.json());
+    }
+    text.put_slice(if batch.more { b"],\"more\":true}" } else { b"],\"more\":false}" });
+    text.freeze()
+}
