@@ -94,6 +94,15 @@ test('a pasted invite shows what one joins and what others see, and asks once', 
   screen.getByText(en.groups.nobody);
 });
 
+test.each(['text/uri-list', 'text/plain'])('an invite is dropped, as %s', async (type) => {
+  await open();
+  const event = new Event('drop', { bubbles: true, cancelable: true });
+  const getData = (asked: string) => (asked === type ? `${link()}\r\n` : '');
+  Object.assign(event, { dataTransfer: { getData } });
+  document.body.dispatchEvent(event);
+  expect((await shown('join-dialog')).textContent).toContain('Dorm 7');
+});
+
 test('an invite is taken where links are typed, and nowhere else while something is asked', async () => {
   await open({ groups: [dorm] });
   await click('add-url');
