@@ -218,7 +218,9 @@ impl Listener {
                 if let Ok(event) = serde_json::from_str::<RendezvousEvent>(&data) {
                     ready |= self.hear(&event, backoff)?;
                 }
-                self.cursor = id;
+                if !id.is_empty() {
+                    self.cursor = id;
+                }
                 self.keep_pace().await;
             }
         }
