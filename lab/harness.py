@@ -125,7 +125,8 @@ class Lab:
             raise Skipped(f"{self.server or 'no server'} cannot be run")
         server = self.on("rv", self.server, "--listen", f"0.0.0.0:{SERVER_PORT}",
                          "--data-dir", f"{self.dir}/rv/profile", *more)
-        server.id = server.wait_for_line(r"\b([a-z2-7]{52})\b", LOOK_TIMEOUT_S)
+        server.wait_for_line(r"\b(listening)\b", LOOK_TIMEOUT_S)
+        server.id = server.wait_for_line(r"\bid ([a-z2-7]{52})$", LOOK_TIMEOUT_S)
         server.url = f"https://rv.lab:{SERVER_PORT}"
         return server
 
