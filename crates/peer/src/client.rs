@@ -11,8 +11,10 @@ pub(crate) mod pairing;
 mod pool;
 mod relay;
 mod tunnel;
+pub(crate) mod turns;
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +28,7 @@ use manyhands_identity::DeviceIdentity;
 use manyhands_identity::{Dialer, Expect, HandshakeError};
 use pool::Pool;
 pub use relay::Relay;
+use turns::Turns;
 
 /// More addresses of one peer than this are not tried.
 pub const MAX_ADDRESSES: usize = 16;
@@ -38,6 +41,7 @@ const MAX_DIALS: usize = 2;
 pub struct PeerClient {
     dialer: Dialer,
     waits: ClientWaits,
+    turns: Turns,
 }
 
 /// The patience of the client; the defaults are the protocol's.
@@ -71,6 +75,10 @@ struct Remote {
     id: PeerId,
     target: Target,
     pool: Pool,
+    /// Connections that the peer has made.
+    turns: Turns,
+    /// The last request went over one of those.
+    by_turn: AtomicBool,
     /// A turn to make a connection.
     dials: Semaphore,
     waits: ClientWaits,
@@ -120,7 +128,7 @@ impl Default for ClientWaits {
 impl PeerClient {
     #[must_use]
     pub fn new(identity: &DeviceIdentity, waits: ClientWaits) -> Self {
-        Self { dialer: Dialer::new(identity), waits }
+        Self { dialer: Dialer::new(identity), waits, turns: Turns::default() }
     }
 
     /// The peer with this id, to be found at one of `addresses`; nothing is sent yet.
@@ -140,11 +148,17 @@ impl PeerClient {
         anyone.greet().await
     }
 
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.turns
+    }
+
     fn remote(&self, id: PeerId, expect: Expect, addresses: &[SocketAddr]) -> RemotePeer {
         let remote = Remote {
             id,
             target: Target::new(&self.dialer, expect, self.waits),
             pool: Pool::new(self.waits.idle),
+            turns: self.turns.clone(),
+            by_turn: AtomicBool::new(false),
             dials: Semaphore::new(MAX_DIALS),
             waits: self.waits,
             addresses: Mutex::default(),
@@ -171,6 +185,12 @@ impl RemotePeer {
             }
         }
         *self.inner.addresses.lock().unwrap_or_else(PoisonError::into_inner) = list;
+    }
+
+    /// Whether it was reached over a connection that it has made itself, since it cannot be called.
+    #[must_use]
+    pub fn has_called(&self) -> bool {
+        self.inner.by_turn.load(Ordering::Relaxed)
     }
 
     /// The best guess first: where the last connection was made.

@@ -134,6 +134,7 @@ impl Presence {
         hints: mpsc::Receiver<Discovered>,
     ) -> (Self, mpsc::Receiver<PresenceNews>) {
         let (sender, receiver) = mpsc::channel(64);
+        let calls = client.turns().tell_arrivals();
         let lookout = Lookout {
             client,
             waits,
@@ -143,7 +144,7 @@ impl Presence {
             told: BTreeMap::new(),
         };
         let mut tasks = JoinSet::new();
-        tasks.spawn(lookout.run(hints, sender));
+        tasks.spawn(lookout.run(hints, calls, sender));
         (Self { _tasks: tasks }, receiver)
     }
 }
@@ -201,6 +202,7 @@ impl Lookout {
     async fn run(
         mut self,
         mut hints: mpsc::Receiver<Discovered>,
+        mut calls: mpsc::Receiver<PeerId>,
         sender: mpsc::Sender<PresenceNews>,
     ) {
         let mut greetings: JoinSet<Greeted> = JoinSet::new();
@@ -241,6 +243,7 @@ impl Lookout {
                     }
                     Err(_) => return,
                 },
+                Some(id) = calls.recv() => self.called(id),
                 () = due => {}
             }
         }
@@ -280,6 +283,17 @@ impl Lookout {
             peer.failures = 0;
             // A member that moves all the time is greeted at its turn.
             peer.next = if listed { peer.next.min(soon) } else { soon };
+        }
+    }
+
+    /// It cannot be called, and has called: now it can be greeted.
+    fn called(&mut self, id: PeerId) {
+        if let Some(peer) = self.peers.get_mut(&id)
+            && peer.hello.is_none()
+        {
+            peer.failures = 0;
+            peer.next = Instant::now();
+            peer.attended = true;
         }
     }
 
@@ -394,7 +408,9 @@ impl Lookout {
                 peer.no_way = None;
                 peer.failures = 0;
                 peer.doubted = false;
-                peer.said.reached(peer.addresses().first().copied());
+                if !peer.remote.as_ref().is_some_and(RemotePeer::has_called) {
+                    peer.said.reached(peer.addresses().first().copied());
+                }
                 peer.next = Instant::now() + again;
             }
             Err(error) => {

@@ -6,6 +6,7 @@
 //! all groups of this device that meet there.
 
 mod backoff;
+mod calls;
 mod connect;
 mod events;
 mod fault;
@@ -200,7 +201,13 @@ impl Rendezvous {
         let (state, seen) = watch::channel(RendezvousState::default());
         let (rings, to_ring) = mpsc::channel(MAX_WAITING_RINGS);
         let stop = CancellationToken::new();
-        let groups = Groups { options, hints, views: Views(Arc::new(state)), servers: Vec::new() };
+        let groups = Groups {
+            options,
+            hints,
+            views: Views(Arc::new(state)),
+            servers: Vec::new(),
+            rung_by: None,
+        };
         let task = tokio::spawn(groups.run(to_ring, stop.clone()));
         (Self { rings, stop: stop.drop_guard(), task }, seen)
     }
@@ -225,6 +232,8 @@ struct Groups {
     hints: mpsc::Sender<Discovered>,
     views: Views,
     servers: Vec<Server>,
+    /// Where rings of others go.
+    rung_by: Option<mpsc::Sender<calls::Rung>>,
 }
 
 struct Server {
@@ -239,6 +248,14 @@ impl Groups {
         let (own, seen_own) =
             watch::channel(OwnAddresses { ips: own::now(&self.options.interfaces), slept: 0 });
         let mut tasks = JoinSet::new();
+        // Aborted when this ends.
+        let mut answering = JoinSet::new();
+        if let Some(calls) = self.options.calls.clone() {
+            let (rung_by, rung) = mpsc::channel(calls::MAX_WAITING);
+            calls.server.take_turns(&calls.client);
+            answering.spawn(calls::answer(calls, rung));
+            self.rung_by = Some(rung_by);
+        }
         let looking = own::look(self.options.interfaces.clone(), self.options.waits.look, own);
         let looking = tokio::spawn(looking);
         loop {
@@ -319,7 +336,7 @@ impl Groups {
         tasks: &mut JoinSet<()>,
     ) -> Server {
         let RendezvousOptions { identity, port, features, name, insecure_http, .. } = &self.options;
-        let RendezvousOptions { interfaces, extra_roots, waits, .. } = &self.options;
+        let RendezvousOptions { interfaces, extra_roots, calls, waits, .. } = &self.options;
         let loopback = *interfaces != InterfaceRule::Usual;
         let (rings, to_ring) = mpsc::channel(MAX_WAITING_RINGS);
         let (groups, seen_groups) = watch::channel(keys);
@@ -333,8 +350,21 @@ impl Groups {
                 extra_roots: extra_roots.clone(),
                 waits: *waits,
             },
-            keeper: Keeper::new(speaker, *port, loopback, to_ring, self.views.clone()),
-            listener: Listener::new(listed, self.views.clone(), self.hints.clone(), *waits, None),
+            keeper: Keeper::new(
+                speaker,
+                *port,
+                loopback,
+                to_ring,
+                self.views.clone(),
+                calls.clone(),
+            ),
+            listener: Listener::new(
+                listed,
+                self.views.clone(),
+                self.hints.clone(),
+                *waits,
+                self.rung_by.clone(),
+            ),
             groups: seen_groups,
             own,
         };

@@ -17,6 +17,7 @@ mod rate;
 mod routes;
 mod session;
 mod tunnel;
+mod turned;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -178,6 +179,7 @@ pub(crate) struct Shared {
     blocked: Blocked,
     content: Arc<dyn ContentSource>,
     tunnels: Arc<dyn TunnelSource>,
+    turns: turned::TurnsSlot,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -223,6 +225,7 @@ impl PeerServer {
             blocked,
             content: sources.content,
             tunnels: sources.tunnels,
+            turns: turned::TurnsSlot::new(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });

@@ -1,6 +1,7 @@
 //! Connections to one peer that are idle, for the next request.
 
 use std::io;
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,9 +12,11 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use manyhands_core::PeerId;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout};
 
 use super::dial::Dialed;
+use super::turns::Turns;
 use super::{CallError, Remote};
 
 /// Idle connections kept: as many as a session has streams.
@@ -37,6 +40,8 @@ pub(super) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     /// Who is at the other end, proved.
     pub(super) peer: PeerId,
+    /// Where it goes when it is idle, if the peer has made it.
+    turned: Option<Turns>,
 }
 
 /// An answer, and the connection that it is still being read from.
@@ -49,6 +54,9 @@ impl Pool {
 
     /// Takes back a connection whose answer has been read.
     pub(super) fn put(&self, connection: Connection) {
+        if let Some(turns) = connection.turned.clone() {
+            return turns.put(connection);
+        }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain(|(since, _)| since.elapsed() < self.max_age);
         if idle.len() < MAX_IDLE && !connection.sender.is_closed() {
@@ -75,7 +83,10 @@ impl Remote {
                 continue;
             }
             match attempt(&mut connection, request, wait).await? {
-                Ok(response) => return Ok((response, connection)),
+                Ok(response) => {
+                    self.by_turn.store(false, Ordering::Relaxed);
+                    return Ok((response, connection));
+                }
                 // The server had closed it meanwhile, and nothing has left: the next connection
                 // will do.
                 Err(unsent) => request = unsent,
@@ -84,8 +95,29 @@ impl Remote {
         self.send_alone(request, wait).await
     }
 
-    /// As [`send`](Self::send), on a connection that is made for it.
+    /// As [`send`](Self::send), on a connection that is made for it: by the peer, where it has called.
     pub(super) async fn send_alone(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        wait: Duration,
+    ) -> Result<Answered, CallError> {
+        while let Some(mut connection) = self.turns.next(self.id).await {
+            if !matches!(timeout(READY, connection.sender.ready()).await, Ok(Ok(()))) {
+                continue;
+            }
+            match attempt(&mut connection, request, wait).await? {
+                Ok(response) => {
+                    self.by_turn.store(true, Ordering::Relaxed);
+                    return Ok((response, connection));
+                }
+                Err(unsent) => request = unsent,
+            }
+        }
+        self.send_dialed(request, wait).await
+    }
+
+    /// … and by this device in any case.
+    pub(super) async fn send_dialed(
         &self,
         request: Request<Full<Bytes>>,
         wait: Duration,
@@ -97,6 +129,7 @@ impl Remote {
             self.target.dial(&addresses).await?
         };
         self.prefer(dialed.address);
+        self.by_turn.store(false, Ordering::Relaxed);
         let mut connection = open(dialed).await?;
         match attempt(&mut connection, request, wait).await? {
             Ok(response) => Ok((response, connection)),
@@ -133,7 +166,32 @@ async fn open(dialed: Dialed) -> Result<Connection, CallError> {
             tracing::trace!(%error, "connection to a peer closed");
         }
     });
-    Ok(Connection { sender, peer: dialed.peer })
+    Ok(Connection { sender, peer: dialed.peer, turned: None })
+}
+
+impl Connection {
+    /// One that the peer has made and turned; with what keeps it going until it closes.
+    pub(super) async fn turned<S>(
+        stream: S,
+        peer: PeerId,
+        turns: Turns,
+    ) -> hyper::Result<(Self, impl Future<Output = ()>)>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let (sender, connection) =
+            Builder::new().max_header_size(MAX_HEAD_BYTES).handshake(TokioIo::new(stream)).await?;
+        let driver = async move {
+            if let Err(error) = connection.with_upgrades().await {
+                tracing::trace!(%error, "turned connection closed");
+            }
+        };
+        Ok((Self { sender, peer, turned: Some(turns) }, driver))
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        !self.sender.is_closed()
+    }
 }
 
 fn lost(why: &'static str) -> CallError {

@@ -10,11 +10,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
-use super::Views;
 use super::connect::Way;
 use super::fault::{Failure, ServerFault};
 use super::own::OwnAddresses;
 use super::session::{Open, Speaker};
+use super::{Calls, Views};
 
 /// A member is rung at most so often …
 const RING_PAUSE: Duration = Duration::from_secs(15);
@@ -35,6 +35,8 @@ pub(super) struct Keeper {
     rings: mpsc::Receiver<PeerId>,
     rung: BTreeMap<PeerId, Instant>,
     views: Views,
+    /// Who is rung is expected to call.
+    calls: Option<Calls>,
 }
 
 impl Keeper {
@@ -44,8 +46,9 @@ impl Keeper {
         loopback: bool,
         rings: mpsc::Receiver<PeerId>,
         views: Views,
+        calls: Option<Calls>,
     ) -> Self {
-        Self { speaker, open: None, port, loopback, rings, rung: BTreeMap::new(), views }
+        Self { speaker, open: None, port, loopback, rings, rung: BTreeMap::new(), views, calls }
     }
 
     /// A session, and this device listed in it; gives what was published and when to say it again.
@@ -108,9 +111,10 @@ impl Keeper {
         self.rung.retain(|_, at| at.elapsed() < RING_PAUSE);
         let group = self.views.group_of(peer, &self.speaker.groups());
         let Some(group) = group.filter(|_| !self.rung.contains_key(&peer)) else { return };
-        if self.rung.len() >= MAX_RUNG {
+        let Some(calls) = self.calls.as_ref().filter(|_| self.rung.len() < MAX_RUNG) else {
             return;
-        }
+        };
+        calls.client.turns().expect(peer);
         self.rung.insert(peer, Instant::now());
         match self.speaker.ring(way, open, group, peer).await {
             Ok(()) => debug!(peer = %peer.short(), "rung"),

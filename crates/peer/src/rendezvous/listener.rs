@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{debug, info};
 
 use super::backoff::Backoff;
+use super::calls::Rung;
 use super::connect::{Connection, Way};
 use super::events::{Event, EventReader, MAX_DATA_BYTES};
 use super::fault::{Failure, ServerFault};
@@ -49,7 +50,7 @@ pub(super) struct Listener {
     /// The events since.
     pace: (Instant, u32),
     /// Where rings go.
-    rung_by: Option<mpsc::Sender<(PeerId, Vec<SocketAddr>)>>,
+    rung_by: Option<mpsc::Sender<Rung>>,
 }
 
 /// Why a stream ends.
@@ -71,7 +72,7 @@ impl Listener {
         views: Views,
         hints: mpsc::Sender<Discovered>,
         waits: RendezvousWaits,
-        rung_by: Option<mpsc::Sender<(PeerId, Vec<SocketAddr>)>>,
+        rung_by: Option<mpsc::Sender<Rung>>,
     ) -> Self {
         Self {
             listed,
@@ -218,7 +219,9 @@ impl Listener {
                 if let Ok(event) = serde_json::from_str::<RendezvousEvent>(&data) {
                     ready |= self.hear(&event, backoff)?;
                 }
-                self.cursor = id;
+                if !id.is_empty() {
+                    self.cursor = id;
+                }
                 self.keep_pace().await;
             }
         }

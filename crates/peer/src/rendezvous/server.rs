@@ -64,14 +64,12 @@ impl ServerTask {
 
     async fn serve(&mut self, way: &mut Option<Way>) {
         let mut backoff = Backoff::default();
-        self.regroup();
+        self.regroup(None).await;
         loop {
             let (Ok(ended) | Err(ended)) = self.session(way, &mut backoff).await;
             let pause = match ended {
                 Ended::Regrouped => {
-                    // The groups that stay too, for the moment that the next session takes.
-                    self.leave(way.as_ref()).await;
-                    self.regroup();
+                    self.regroup(way.as_ref()).await;
                     continue;
                 }
                 Ended::Moved => MOVED.mul_f64(rand::random()),
@@ -86,14 +84,28 @@ impl ServerTask {
                 never = self.listener.tell() => match never {},
             }
             if self.groups.has_changed().unwrap_or(false) {
-                self.leave(way.as_ref()).await;
-                self.regroup();
+                self.regroup(way.as_ref()).await;
             }
         }
     }
 
-    fn regroup(&mut self) {
+    /// Leaves the groups that are no longer wanted; the next session is for the others.
+    async fn regroup(&mut self, way: Option<&Way>) {
         let keys = self.groups.borrow_and_update().clone();
+        if let (Some(way), Some(open)) = (way, self.keeper.open.take()) {
+            let stay: Vec<_> = keys.iter().map(|key| key.id()).collect();
+            let mut left = self.keeper.speaker.groups();
+            left.retain(|group| !stay.contains(group));
+            let leaving = async {
+                for group in left {
+                    self.keeper.speaker.leave(way, &open, Some(group)).await?;
+                }
+                Ok::<_, Failure>(())
+            };
+            if !matches!(timeout(self.place.waits.farewell, leaving).await, Ok(Ok(()))) {
+                info!("a rendezvous server did not hear that this device leaves a group");
+            }
+        }
         self.listener.set_groups(&keys);
         self.keeper.speaker.set_groups(keys);
     }
@@ -142,7 +154,8 @@ impl ServerTask {
     /// As far as that goes in a bounded time.
     async fn leave(&mut self, way: Option<&Way>) {
         let (Some(way), Some(open)) = (way, self.keeper.open.take()) else { return };
-        let left = timeout(self.place.waits.farewell, self.keeper.speaker.leave(way, &open)).await;
+        let left =
+            timeout(self.place.waits.farewell, self.keeper.speaker.leave(way, &open, None)).await;
         if !matches!(left, Ok(Ok(()))) {
             info!("a rendezvous server did not hear that this device leaves");
         }

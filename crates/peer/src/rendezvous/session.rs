@@ -241,9 +241,18 @@ impl Speaker {
         self.plain(way, open, post, Some(body), StatusCode::ACCEPTED).await
     }
 
-    /// Leaves all groups of the session.
-    pub(super) async fn leave(&mut self, way: &Way, open: &Open) -> Result<(), Failure> {
-        let delete = (Method::DELETE, "/v1/presence");
+    /// Leaves a group, or all of the session.
+    pub(super) async fn leave(
+        &mut self,
+        way: &Way,
+        open: &Open,
+        group: Option<GroupId>,
+    ) -> Result<(), Failure> {
+        let path = group.map_or_else(
+            || "/v1/presence".to_owned(),
+            |group| format!("/v1/presence?group={group}"),
+        );
+        let delete = (Method::DELETE, path.as_str());
         self.plain(way, open, delete, None, StatusCode::NO_CONTENT).await
     }
 

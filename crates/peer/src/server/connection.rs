@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::Method;
+use http::header::{CONNECTION, UPGRADE};
+use http::{HeaderValue, Method, StatusCode};
 use hyper::server::conn::http1::Parts;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -26,7 +27,8 @@ use tracing::{debug, trace, warn};
 use super::admission::Admitted;
 use super::routes::Refusal;
 use super::tunnel::{self, Tunnel};
-use super::{ACCEPT_PAUSE, Shared, routes};
+use super::{ACCEPT_PAUSE, Shared, routes, turned};
+use crate::client::turns::{TURN, TurnPlace};
 use crate::rewound::Rewound;
 use manyhands_identity::{self as identity, HandshakeError};
 
@@ -95,21 +97,44 @@ async fn one(stream: TcpStream, tls: Arc<ServerConfig>, shared: Arc<Shared>, adm
         }
         let caller = Caller { id, address: admitted.address(), kill: kill.clone() };
         let stream = WriteDeadline::new(stream, shared.waits.write);
-        match http(stream, caller, &shared).await {
+        let head = shared.waits.head;
+        match http(stream, caller, &shared, head, &|| ()).await {
             Ok(None) => {}
-            Ok(Some((tunnel, stream))) => tunnel.carry(stream, &shared.waits).await,
+            Ok(Some((opened, stream))) => opened.carry(stream, &shared).await,
             Err(error) => trace!(peer = %id.short(), %error, "connection closed"),
         }
     };
     kill.run_until_cancelled(talk).await;
 }
 
-/// Answers requests until the connection closes or becomes a tunnel.
+/// What a connection has become.
+pub(super) enum Opened {
+    Tunnel(Tunnel),
+    /// This device asks from now on.
+    Turned(TurnPlace),
+}
+
+impl Opened {
+    pub(super) async fn carry<S>(self, stream: Rewound<S>, shared: &Shared)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        match self {
+            Self::Tunnel(tunnel) => tunnel.carry(stream, &shared.waits).await,
+            Self::Turned(place) => place.carry(stream).await,
+        }
+    }
+}
+
+/// Answers requests until the connection closes or becomes something else. A request's head must be complete `head` after the last
+/// answer; `on_request` hears of each.
 pub(super) async fn http<S>(
     stream: S,
     caller: Caller,
     shared: &Arc<Shared>,
-) -> hyper::Result<Option<(Tunnel, Rewound<S>)>>
+    head: Duration,
+    on_request: &(dyn Fn() + Send + Sync),
+) -> hyper::Result<Option<(Opened, Rewound<S>)>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -118,14 +143,32 @@ where
     let service = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
         let (router, shared) = (router.clone(), shared.clone());
         let (caller, opened) = (caller.clone(), opened.clone());
+        on_request();
         async move {
+            let become_it = |it| {
+                *opened.lock().unwrap_or_else(PoisonError::into_inner) = Some(it);
+            };
+            if turned::is_turn(&request) {
+                return Ok(match turned::open(&shared, &caller, &request) {
+                    Ok(place) => {
+                        become_it(Opened::Turned(place));
+                        let mut answer = Response::default();
+                        *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+                        let headers = answer.headers_mut();
+                        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+                        headers.insert(UPGRADE, HeaderValue::from_static(TURN));
+                        answer
+                    }
+                    Err(problem) => Refusal(problem).into_response(),
+                });
+            }
             if request.method() != Method::CONNECT {
                 request.extensions_mut().insert(caller);
                 return router.oneshot(request.map(Body::new)).await;
             }
             Ok(match tunnel::open(&shared, &caller, &request).await {
                 Ok(tunnel) => {
-                    *opened.lock().unwrap_or_else(PoisonError::into_inner) = Some(tunnel);
+                    become_it(Opened::Tunnel(tunnel));
                     Response::default()
                 }
                 Err(problem) => Refusal(problem).into_response(),
@@ -134,7 +177,7 @@ where
     });
     let mut connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(shared.waits.head)
+        .header_read_timeout(head)
         .max_header_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS)
         .serve_connection(TokioIo::new(stream), service);
@@ -145,18 +188,18 @@ where
             (&mut connection).await?;
         }
     }
-    let tunnel = opened.lock().unwrap_or_else(PoisonError::into_inner).take();
-    Ok(tunnel.map(|tunnel| {
-        // What came behind the request's head is the tunnel's.
+    let became = opened.lock().unwrap_or_else(PoisonError::into_inner).take();
+    Ok(became.map(|became| {
+        // What came behind the request's head is no request.
         let Parts { io, read_buf, .. } = connection.into_parts();
-        (tunnel, Rewound::new(read_buf, io.into_inner()))
+        (became, Rewound::new(read_buf, io.into_inner()))
     }))
 }
 
 /// A stream on which no write may wait for longer than `patience`: who takes no byte for so long is
 /// gone, or wants to hold the connection open for nothing.
 #[derive(Debug)]
-struct WriteDeadline<S> {
+pub(super) struct WriteDeadline<S> {
     inner: S,
     patience: Duration,
     deadline: Pin<Box<Sleep>>,
@@ -164,7 +207,7 @@ struct WriteDeadline<S> {
 }
 
 impl<S> WriteDeadline<S> {
-    fn new(inner: S, patience: Duration) -> Self {
+    pub(super) fn new(inner: S, patience: Duration) -> Self {
         Self { inner, patience, deadline: Box::pin(tokio::time::sleep(patience)), waiting: false }
     }
 

@@ -1,0 +1,308 @@
+//! Members of groups, a real server for them, and one that lies.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use manyhands_core::{GroupId, PeerId};
+use manyhands_identity::{GroupKey, GroupSecret, device_of_key, sign_record};
+use manyhands_peer::wire::{
+    self, Blob, Bytes32, Challenge, DeviceName, Digest, GroupName, Invite, List, PresenceRecord,
+    ProtocolRange, Published, RendezvousEvent, ServerAddress, ServerHello, Session, SessionRequest,
+    Text, server_statement,
+};
+use manyhands_peer::{
+    DeviceIdentity, Discovered, InterfaceRule, Member, Rendezvous, RendezvousOptions,
+    RendezvousState, RendezvousWaits,
+};
+use manyhands_rendezvous::{Config, Server};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+
+use super::within;
+
+pub fn copy(identity: &DeviceIdentity) -> DeviceIdentity {
+    DeviceIdentity::from_pem(&identity.to_pem()).unwrap()
+}
+
+pub fn loopback() -> SocketAddr {
+    "127.0.0.1:0".parse().unwrap()
+}
+
+pub async fn server(config: Config) -> Server {
+    Server::start_with(config, DeviceIdentity::generate().unwrap()).await.unwrap()
+}
+
+pub async fn plain_server() -> Server {
+    server(Config { listen: loopback(), ..Config::default() }).await
+}
+
+/// A new group at a server.
+pub fn invite(scheme: &str, at: SocketAddr, server: PeerId, public: bool) -> Invite {
+    let address =
+        ServerAddress::new(&format!("{scheme}://{at}"), Digest(*server.as_bytes()), public);
+    Invite {
+        server: address.unwrap(),
+        secret: *GroupSecret::generate().as_bytes(),
+        name: GroupName::neutralised("Dorm 7"),
+    }
+}
+
+pub fn group_at(server: &Server) -> Invite {
+    invite("https", server.local_addr(), server.id(), false)
+}
+
+pub fn key(invite: &Invite) -> GroupKey {
+    GroupKey::new(&GroupSecret::from_bytes(invite.secret))
+}
+
+pub fn id(invite: &Invite) -> GroupId {
+    key(invite).id()
+}
+
+/// Waits that tests have.
+pub fn quick() -> RendezvousWaits {
+    RendezvousWaits {
+        retry: Duration::from_millis(50),
+        retry_max: Duration::from_millis(200),
+        retry_hopeless: Duration::from_millis(400),
+        spread: Duration::from_millis(100),
+        stream: Duration::from_secs(1),
+        ..RendezvousWaits::default()
+    }
+}
+
+/// A device that meets others at servers.
+pub struct Met {
+    pub id: PeerId,
+    pub rendezvous: Rendezvous,
+    pub state: watch::Receiver<RendezvousState>,
+    pub hints: mpsc::Receiver<Discovered>,
+    pub groups: watch::Sender<Vec<Invite>>,
+}
+
+pub fn options(
+    identity: DeviceIdentity,
+    port: u16,
+    groups: watch::Receiver<Vec<Invite>>,
+) -> RendezvousOptions {
+    let name = DeviceName::neutralised(&format!("device {}", identity.id().short()));
+    RendezvousOptions {
+        interfaces: InterfaceRule::Only(vec!["lo".into()]),
+        waits: quick(),
+        ..RendezvousOptions::new(Arc::new(identity), port, name, groups)
+    }
+}
+
+impl Met {
+    pub fn start(
+        port: u16,
+        groups: &[Invite],
+        change: impl FnOnce(&mut RendezvousOptions),
+    ) -> Self {
+        let (groups, seen) = watch::channel(groups.to_vec());
+        let mut options = options(DeviceIdentity::generate().unwrap(), port, seen);
+        change(&mut options);
+        let (hint, hints) = mpsc::channel(64);
+        let id = options.identity.id();
+        let (rendezvous, state) = Rendezvous::start(options, hint);
+        Self { id, rendezvous, state, hints, groups }
+    }
+
+    pub async fn until(&mut self, what: impl Fn(&RendezvousState) -> bool) {
+        let waited = tokio::time::timeout(super::LONG, self.state.wait_for(|state| what(state)));
+        if waited.await.is_err() {
+            panic!("{:?}", self.state.borrow());
+        }
+    }
+
+    /// Until the member is listed.
+    pub async fn sees(&mut self, group: GroupId, member: PeerId) -> Member {
+        let listed = |state: &RendezvousState| {
+            state.groups.get(&group).is_some_and(|group| group.members.contains_key(&member))
+        };
+        self.until(listed).await;
+        self.state.borrow().groups[&group].members[&member].clone()
+    }
+
+    /// Until it is not.
+    pub async fn misses(&mut self, group: GroupId, member: PeerId) {
+        self.until(|state| {
+            state.groups.get(&group).is_none_or(|group| !group.members.contains_key(&member))
+        })
+        .await;
+    }
+
+    pub async fn hint(&mut self) -> Discovered {
+        within(self.hints.recv()).await.unwrap()
+    }
+}
+
+/// A server that does what it should until somebody is listening, and says then what it was told to say.
+#[derive(Clone)]
+pub struct Liar {
+    pub identity: Arc<DeviceIdentity>,
+    pub at: SocketAddr,
+    /// What is sent to each stream: bytes as they are.
+    pub stream: watch::Sender<Vec<String>>,
+    /// Requests of each kind.
+    pub sessions: Arc<AtomicUsize>,
+    pub streams: Arc<AtomicUsize>,
+    /// How far its clock is ahead, in seconds.
+    pub ahead_s: Arc<Mutex<i64>>,
+    /// Who proves the server's key.
+    pub proves: Arc<Mutex<Arc<DeviceIdentity>>>,
+}
+
+impl Liar {
+    pub async fn start() -> Self {
+        let identity = Arc::new(DeviceIdentity::generate().unwrap());
+        let listener = TcpListener::bind(loopback()).await.unwrap();
+        let liar = Self {
+            at: listener.local_addr().unwrap(),
+            stream: watch::channel(Vec::new()).0,
+            sessions: Arc::default(),
+            streams: Arc::default(),
+            ahead_s: Arc::default(),
+            proves: Arc::new(Mutex::new(identity.clone())),
+            identity,
+        };
+        let serving = liar.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let liar = serving.clone();
+                tokio::spawn(async move {
+                    let service = service_fn(move |request| {
+                        let liar = liar.clone();
+                        async move { Ok::<_, Infallible>(liar.answer(request).await) }
+                    });
+                    let connection = hyper::server::conn::http1::Builder::new();
+                    connection.serve_connection(TokioIo::new(stream), service).await.ok();
+                });
+            }
+        });
+        liar
+    }
+
+    pub fn invite(&self) -> Invite {
+        invite("http", self.at, self.identity.id(), false)
+    }
+
+    /// What every stream is sent, from now on and from its beginning.
+    pub fn says(&self, lines: Vec<String>) {
+        self.stream.send_replace(lines);
+    }
+
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> Response<UnsyncBoxBody<Bytes, Infallible>> {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let id = Digest(*self.identity.id().as_bytes());
+        match (&method, path.as_str()) {
+            (&Method::GET, "/v1/server") => json(&ServerHello {
+                id,
+                key: Blob::new(self.identity.public_key()).unwrap(),
+                protocol: ProtocolRange { min: 1, max: 1 },
+                software: Text::default(),
+            }),
+            (&Method::POST, "/v1/challenges") => {
+                json(&Challenge { nonce: Bytes32([5; 32]), expires_in_s: 60 })
+            }
+            (&Method::POST, "/v1/sessions") => {
+                self.sessions.fetch_add(1, Ordering::SeqCst);
+                let body = request.into_body().collect().await.unwrap().to_bytes();
+                let request: SessionRequest = serde_json::from_slice(&body).unwrap();
+                let device = Digest(*device_of_key(request.key.as_bytes()).as_bytes());
+                let statement = server_statement(&id, &device, &request.client_nonce);
+                let proves = self.proves.lock().unwrap().clone();
+                let mut answer = json(&Session {
+                    token: Bytes32([6; 32]),
+                    expires_in_s: 600,
+                    now_s: now_s().saturating_add_signed(*self.ahead_s.lock().unwrap()),
+                    observed: Text::cut("127.0.0.1"),
+                    signature: Blob::new(proves.sign(&statement).unwrap()).unwrap(),
+                });
+                *answer.status_mut() = StatusCode::CREATED;
+                answer
+            }
+            (&Method::PUT, "/v1/presence") => json(&Published { next_after_ms: 30_000 }),
+            (&Method::GET, "/v1/events") => {
+                self.streams.fetch_add(1, Ordering::SeqCst);
+                let said = stream_of(self.stream.subscribe());
+                Response::new(BodyExt::boxed_unsync(StreamBody::new(said)))
+            }
+            (&Method::DELETE, _) => {
+                let mut answer = Response::new(Full::default().boxed_unsync());
+                *answer.status_mut() = StatusCode::NO_CONTENT;
+                answer
+            }
+            _ => {
+                let mut answer = Response::new(Full::default().boxed_unsync());
+                *answer.status_mut() = StatusCode::NOT_FOUND;
+                answer
+            }
+        }
+    }
+}
+
+/// What is said now, and again what is said later.
+fn stream_of(
+    said: watch::Receiver<Vec<String>>,
+) -> impl futures_util::Stream<Item = Result<Frame<Bytes>, Infallible>> {
+    futures_util::stream::unfold((said, true), |(mut said, first)| async move {
+        if !first {
+            said.changed().await.ok()?;
+        }
+        let text = said.borrow_and_update().concat();
+        Some((Ok(Frame::data(Bytes::from(text))), (said, false)))
+    })
+    .boxed()
+}
+
+fn json<T: serde::Serialize>(message: &T) -> Response<UnsyncBoxBody<Bytes, Infallible>> {
+    Response::new(Full::new(Bytes::from(serde_json::to_vec(message).unwrap())).boxed_unsync())
+}
+
+pub fn now_s() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// An event as a stream has it.
+pub fn event(event: &RendezvousEvent) -> String {
+    format!("data: {}\n\n", serde_json::to_string(event).unwrap())
+}
+
+pub fn record(
+    identity: &DeviceIdentity,
+    group: &Invite,
+    seq: u64,
+    at: &[SocketAddr],
+) -> PresenceRecord {
+    PresenceRecord {
+        v: wire::RECORD_VERSION,
+        id: Digest(*identity.id().as_bytes()),
+        group: Digest(*id(group).as_bytes()),
+        seq,
+        issued_at_s: now_s(),
+        ttl_s: wire::MAX_RECORD_TTL_S,
+        addresses: List::new(at.to_vec()).unwrap(),
+        features: List::default(),
+        name: Blob::new(key(group).seal(identity.id(), "Ana")).unwrap(),
+    }
+}
+
+/// The record, signed by `signer`, as an event.
+pub fn present(signer: &DeviceIdentity, record: &PresenceRecord) -> String {
+    event(&RendezvousEvent::Present { record: sign_record(signer, record).unwrap() })
+}
