@@ -233,7 +233,7 @@ fn groups_are_replaced_and_removed() {
     store.apply(&[Op::PutGroup(group(1)), Op::PutGroup(group(2))]).unwrap();
     let moved = Group { invite: "manyhands://join?v=1&k=new".to_owned(), ..group(1) };
     store.apply(&[Op::PutGroup(moved.clone()), Op::DeleteGroup(group(2).id)]).unwrap();
-    assert_eq!(store.groups().unwrap(), [moved.clone()]);
+    assert_eq!(store.groups().unwrap(), std::slice::from_ref(&moved));
     drop(store);
     assert_eq!(open(dir.path()).groups().unwrap(), [moved]);
 }

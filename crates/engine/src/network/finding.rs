@@ -74,7 +74,7 @@ impl Finding {
     /// Waits until a server has said something new. Safe to cancel.
     pub async fn changed(&mut self) {
         if self.state.changed().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
