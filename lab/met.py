@@ -48,14 +48,13 @@ def together(c, campus, url, file, invite, *more):
     """A download with everybody's help: at least so fast, and everybody brings a part."""
     get = campus.get("h1", url, "--ask=everyone", f"--rendezvous={invite}", *more)
     alone = ideal_s(size_of(file), RATE)
-    done = c.finished(get, file, alone + SLACK_S)
+    done = finished(c, get, file)
     by, what = brought(done), url.partition(":")[0]
     gain = alone / get.seconds()
     c.check(f"{what}: at least {GAIN} times as fast as alone", gain >= GAIN,
             f"{get.seconds():.1f} s, alone {alone:.1f} s: {gain:.2f} times")
     c.check(f"{what}: every helper brings {LEAST:.0%} at least", all(
         by.get(host, 0) >= size_of(file) * LEAST for host in HELPERS), by)
-    os.remove(f"{campus.downloads('h1')}/{file}.bin")
     return done
 
 
@@ -113,38 +112,61 @@ def unannounced(c):
 @scenario
 def server_dies(c):
     """The rendezvous server is killed in mid-download and before one: nothing stops, and all come back to it."""
-    hosts, files = MANY, "64M,48M"
-    first, second = files.split(",")
-    with routed_campus(files, hosts) as campus:
+    first, second, third = files = "64M", "48M", "32M"
+    with routed_campus(",".join(files), MANY) as campus:
         server = campus.rendezvous()
         invite = campus.group("h1", server, "Dorm")
         watcher = campus.member("rv", invite)
-        helpers = {f"h{i}": lend(campus, f"h{i}", invite) for i in range(2, hosts + 1)}
+        window = lend(campus, "h1", invite)  # as a window that stays open: gets are its own
+        helpers = {f"h{i}": lend(campus, f"h{i}", invite) for i in range(2, MANY + 1)}
         ids = {name: helper.peer for name, helper in helpers.items()}
         listed(watcher, ids)
-        get = campus.get("h1", f"http://origin.lab/f/{first}.bin", "--ask=everyone", "--unverified")
+        pair(campus, "h1", "h2", ids["h2"])
+        asked = "--ask=" + ",".join(ids[name] for name in HELPERS)
+        get = campus.get("h1", f"http://origin.lab/f/{first}.bin", asked)
         for name in HELPERS:
             get.wait_for_help(name, "accepted", HELP_S)
         get.wait_for_bytes(size_of(first) // 4, ideal_s(size_of(first), RATE))
         server.kill()
         left = size_of(first) - get.last("progress")["bytes"]
         c.check("the server was killed in the middle", left > size_of(first) // 4, f"{left:,}")
-        done = c.finished(get, first, ideal_s(size_of(first), RATE) + SLACK_S)
+        done = finished(c, get, first)
         c.check("no help was lost", "lost" not in get.help_states(), get.help_states())
         c.check("all helpers brought a part", all(brought(done).get(n) for n in HELPERS),
                 brought(done))
-        os.remove(f"{campus.downloads('h1')}/{first}.bin")
-        get = campus.get("h1", f"http://origin.lab/f/{second}.bin", "--ask=everyone", "--unverified")
-        done = c.finished(get, second, ideal_s(size_of(second), RATE) + SLACK_S)
-        by = brought(done)
-        c.check("without the server, who is known helps with the next one", sum(
-            by.get(name, 0) for name in ids) >= size_of(second) // 4, by)
+        get = campus.get("h1", f"http://origin.lab/f/{second}.bin", "--ask=everyone",
+                         "--unverified")
+        by = brought(finished(c, get, second))
+        c.check("without the server, who was listed helps with the next one",
+                sum(map(bool, map(by.get, ids))) >= len(HELPERS), by)
+        window.kill()
+        get = campus.get("h1", f"http://origin.lab/f/{third}.bin", "--ask=friends", "--unverified")
+        by = brought(finished(c, get, third))
+        c.check("after a new start, too, a friend helps", by.get("h2", 0) >= size_of(third) * LEAST,
+                by)
         campus.rendezvous()
         back = time.monotonic()
         arrived = sorted(when - back for when in listed(
             watcher, ids, back, RETURN_S + LOOK_TIMEOUT_S).values())
         c.check(f"all are listed again within {RETURN_S} s", arrived[-1] <= RETURN_S,
                 "after " + ", ".join(f"{s:.1f}" for s in arrived) + " s")
+
+
+def finished(c, get, file):
+    """A download that has ended well; its file makes room."""
+    done = c.finished(get, file, ideal_s(size_of(file), RATE) + SLACK_S)
+    os.remove(f"{get.lab.downloads(get.host)}/{file}.bin")
+    return done
+
+
+def pair(campus, host, other, peer):
+    """Both say that the codes are the same."""
+    pairing = campus.start(host, "pair", peer, "--json")
+    code = pairing.wait_for("pairing", LOOK_TIMEOUT_S, "with a code", lambda e: e.get("code"))["code"]
+    for who in (other, host):
+        campus.ask(who, "confirm", code)
+    if pairing.finish(LOOK_TIMEOUT_S):
+        raise Failed(f"{host} and {other} do not pair{pairing.last_words()}")
 
 
 @scenario
@@ -164,9 +186,8 @@ def group_bounds(c):
         c.check("they helped", brought(done).get("h2") and brought(done).get("h3"), brought(done))
         silence(c, server, file)
         new = rotate(campus, "h1", "Dorm")
-        h2.kill()
-        campus.ask("h2", "group", "leave", "Dorm")
-        h2 = lend(campus, "h2", new)
+        campus.ask("h2", "group", "leave", "Dorm")  # while it lends
+        campus.ask("h2", "group", "join", new)
         inside = campus.member("rv", new)
         listed(inside, {"h2": h2.peer})
         before.wait_for("gone", MEET_S, "of h2", lambda e: e["id"] == h2.peer)
