@@ -1,7 +1,7 @@
 /**
  * npm run bench: measures the release build against other programs, and fails below the figures that it shall reach.
  *
- * `npm run bench -- speed`, `-- load` or `-- campus ftp lines losses` measures only that; `--runs N` so many times each.
+ * `npm run bench -- speed`, `-- load` or `-- campus ftp routed lines losses` measures only that; `--runs N` so many times each.
  */
 import { dirname } from 'node:path';
 import { built } from './lib/cargo.mjs';
