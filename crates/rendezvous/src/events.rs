@@ -16,7 +16,7 @@ use crate::server::Shared;
 use crate::sessions::Session;
 use crate::store::{Batch, Event, Subscription};
 
-/// What a reader is told that has been slow or replaced: nothing, its stream ends. So it is at the end of its session.
+/// An open stream. Who has been slow or is replaced is told nothing: the stream ends, and so it does with the session.
 struct Stream {
     shared: Arc<Shared>,
     session: Arc<Session>,
@@ -46,36 +46,31 @@ pub(crate) fn stream(
 
 impl Stream {
     async fn next(&mut self) -> Option<Bytes> {
-        loop {
-            let subscription = self.subscription.as_mut()?;
-            tokio::select! {
-                biased;
-                () = self.shared.stop.cancelled() => {
-                    self.subscription = None;
-                    return Some(format(&[self.shared.bye()], None));
-                }
-                batch = timeout_at(self.ping, subscription.next()) => match batch {
-                    Ok(Some(batch)) => {
-                        self.ping = Instant::now() + self.shared.config.times.ping;
-                        self.shared.counters.events.add(batch.events.len() as u64);
-                        return Some(format(&batch.events, batch.cursor.as_deref()));
-                    }
-                    Ok(None) => {
-                        self.shared.counters.slow_readers.add(1);
-                        return None;
-                    }
-                    // Quiet for a while.
-                    Err(_) => {
-                        let now = Instant::now();
-                        self.ping = now + self.shared.config.times.ping;
-                        // A newer session for the same groups carries the stream on.
-                        let Session { device, groups, .. } = &*self.session;
-                        if !self.shared.sessions.cover(*device, groups, now) {
-                            return None;
-                        }
-                        return Some(Bytes::from_static(b":\n\n"));
-                    }
-                },
+        let subscription = self.subscription.as_mut()?;
+        let batch = tokio::select! {
+            biased;
+            () = self.shared.stop.cancelled() => {
+                self.subscription = None;
+                return Some(format(&[self.shared.bye()], None));
+            }
+            batch = timeout_at(self.ping, subscription.next()) => batch,
+        };
+        let now = Instant::now();
+        self.ping = now + self.shared.config.times.ping;
+        match batch {
+            Ok(Some(batch)) => {
+                self.shared.counters.events.add(batch.events.len() as u64);
+                Some(format(&batch.events, batch.cursor.as_deref()))
+            }
+            Ok(None) => {
+                self.shared.counters.slow_readers.add(1);
+                None
+            }
+            // Quiet for a while. A newer session for the same groups carries the stream on.
+            Err(_) => {
+                let Session { device, groups, .. } = &*self.session;
+                let goes_on = self.shared.sessions.cover(*device, groups, now);
+                goes_on.then(|| Bytes::from_static(b":\n\n"))
             }
         }
     }

@@ -42,19 +42,28 @@ impl<K: Eq + Hash> Limiter<K> {
         }
     }
 
+    /// Whether one could be taken; otherwise: how long to wait.
+    pub(crate) fn peek(&self, key: &K, now: Instant) -> Result<(), Duration> {
+        let cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        self.wait(cells.given_back.get(key).copied(), now).map(|_| ())
+    }
+
     /// Takes one; otherwise: how long to wait.
     pub(crate) fn take(&self, key: K, now: Instant) -> Result<(), Duration> {
         let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
         let known = cells.given_back.get(&key).copied();
-        let ahead = known.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
-        if ahead > self.tolerance {
-            return Err(ahead - self.tolerance);
-        }
+        let ahead = self.wait(known, now)?;
         if known.is_none() && !cells.has_room(now) {
             return Err(TIDY_PAUSE);
         }
         cells.given_back.insert(key, now + ahead + self.interval);
         Ok(())
+    }
+
+    /// How much has been taken in advance, if that allows for more.
+    fn wait(&self, given_back: Option<Instant>, now: Instant) -> Result<Duration, Duration> {
+        let ahead = given_back.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
+        if ahead > self.tolerance { Err(ahead - self.tolerance) } else { Ok(ahead) }
     }
 }
 
@@ -119,6 +128,8 @@ mod tests {
             assert_eq!(limiter.take("mo", start), Ok(()));
         }
         assert_eq!(limiter.take("mo", start), Err(Duration::from_secs(10)));
+        assert_eq!(limiter.peek(&"mo", start), Err(Duration::from_secs(10)));
+        assert_eq!(limiter.peek(&"ana", start), Ok(()));
         assert_eq!(limiter.take("ana", start), Ok(()));
         assert_eq!(limiter.take("mo", start + Duration::from_secs(10)), Ok(()));
         assert!(limiter.take("mo", start + Duration::from_secs(11)).is_err());

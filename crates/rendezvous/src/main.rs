@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_env_filter(tracing_subscriber::EnvFilter::new(&config.log))
+        .with_env_filter(log_filter(&config.log))
         .init();
     match run(config) {
         Ok(()) => ExitCode::SUCCESS,
@@ -37,6 +37,12 @@ fn main() -> ExitCode {
             FAILED.into()
         }
     }
+}
+
+/// A bare level is meant for our own parts; those of others speak up when something is wrong.
+fn log_filter(level: &str) -> tracing_subscriber::EnvFilter {
+    let others = if level.contains(['=', ',']) { "" } else { ",hyper=warn,rustls=warn,mio=warn" };
+    tracing_subscriber::EnvFilter::new(format!("{level}{others}"))
 }
 
 fn run(mut config: Config) -> anyhow::Result<()> {
@@ -120,6 +126,7 @@ fn read_file(path: &Path) -> anyhow::Result<String> {
 }
 
 /// Each connection is a file to the system: as many as it allows are asked for, and no more connections taken than fit.
+#[cfg_attr(not(unix), allow(unused_variables))]
 fn fit_to_files(config: &mut Config) {
     #[cfg(unix)]
     {

@@ -39,7 +39,7 @@ impl Prober {
         Some(Probed {
             address,
             reachable: failed.is_none(),
-            why: failed.map(|why| Text::cut(why)),
+            why: failed.map(Text::cut),
             retry_after_ms: None,
         })
     }

@@ -13,7 +13,7 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use manyhands_core::{GroupId, PeerId};
-use manyhands_identity::{RecordError, check_record, verify, verify_group};
+use manyhands_identity::{RecordError, check_record, device_of_key, verify, verify_group};
 use manyhands_wire::{
     Blob, Challenge, MAX_BODY_BYTES, MAX_WAIT_S, PROBLEM_CONTENT_TYPE, Probe, Problem, ProblemCode,
     Publication, Published, RendezvousEvent, Ring, Session as SessionAnswer, SessionRequest,
@@ -107,9 +107,12 @@ async fn open(
     if shared.challenges.check(&request.nonce, now).is_err() {
         return Err(unproved("the challenge is not this server's, or too old").into());
     }
+    let limits = &shared.limiters;
+    // A device that asks too often takes nobody's turn. Only what it has proved to be its own counts against it.
+    let claimed = device_of_key(request.key.as_bytes());
+    limits.sessions.peek(&claimed, now).map_err(|wait| shared.limited(wait))?;
     shared.turnstile.take(now).map_err(|wait| shared.turned_away(wait))?;
     let (device, groups) = prove(&shared, &request).map_err(unproved)?;
-    let limits = &shared.limiters;
     limits.sessions.take(device, now).map_err(|wait| shared.limited(wait))?;
     if !shared.sessions.knows(device) {
         let address = limit_key(from.ip());

@@ -147,8 +147,8 @@ settings! {
     drain_s, "seconds", "5", "for everything to end after SIGTERM", |c, t| {
         put(&mut c.times.drain, seconds(t, 0, 600))
     };
-    log, "level", "info", "`error`, `warn`, `info`, `debug`, `trace`, or a filter as in RUST_LOG", |c, t| {
-        put(&mut c.log, Ok(t.to_owned()))
+    log, "level", "info", "`error`, `warn`, `info`, `debug`, `trace`, of the server alone; or a filter as in RUST_LOG, for what it is built of, too", |c, t| {
+        put(&mut c.log, filter(t))
     };
     log_addresses, "true or false", "false", "for debugging: the addresses of clients in the log", |c, t| {
         put(&mut c.log_addresses, boolean(t))
@@ -281,6 +281,13 @@ fn public_url(text: &str) -> Result<Option<String>, String> {
         let url = ServerAddress::new(text, manyhands_wire::Digest([0; 32]), false);
         url.map(|url| url.text()).map_err(|_| "https://HOST:PORT without a path".to_owned())
     })
+}
+
+fn filter(text: &str) -> Result<String, String> {
+    match tracing_subscriber::EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("a level, or a filter as manyhands_rendezvous=debug".to_owned()),
+    }
 }
 
 fn boolean(text: &str) -> Result<bool, String> {

@@ -23,8 +23,8 @@ fn gone(group: &Device, device: &Device) -> RendezvousEvent {
 async fn joining_moving_and_leaving_are_told_to_the_members_and_to_nobody_else() {
     let (server, [ours, theirs]) = (start(config()).await, [secret(), secret()]);
     let at = At::of(&server);
-    let [ana, mo] = [Device::enter(at, &[&ours]).await, Device::enter(at, &[&ours]).await];
-    let stranger = Device::join(at, &[&theirs]).await;
+    let [ana, mo] = [Device::enter(&at, &[&ours]).await, Device::enter(&at, &[&ours]).await];
+    let stranger = Device::join(&at, &[&theirs]).await;
     let (mut anas, mut strangers) = (ana.events(None).await, stranger.events(None).await);
     assert!(anas.snapshot().await.is_empty());
     assert!(strangers.snapshot().await.is_empty(), "nobody is told of oneself");
@@ -43,7 +43,7 @@ async fn joining_moving_and_leaving_are_told_to_the_members_and_to_nobody_else()
     assert_eq!(anas.next().await, Some(gone(&ana, &mo)));
 
     stranger.leave().await;
-    let other = Device::join(at, &[&theirs]).await;
+    let other = Device::join(&at, &[&theirs]).await;
     let Some(RendezvousEvent::Present { record }) = strangers.next().await else { panic!() };
     assert_eq!(device_of(&record), other.id());
 }
@@ -52,10 +52,10 @@ async fn joining_moving_and_leaving_are_told_to_the_members_and_to_nobody_else()
 async fn who_leaves_one_group_stays_in_the_others() {
     let (server, [one, two]) = (start(config()).await, [secret(), secret()]);
     let at = At::of(&server);
-    let device = Device::join(at, &[&one, &two]).await;
+    let device = Device::join(&at, &[&one, &two]).await;
     let path = format!("/v1/presence?group={}", device.groups[0].id());
     device.send(Method::DELETE, &path, Vec::new()).await.ok();
-    let [first, second] = [Device::enter(at, &[&one]).await, Device::enter(at, &[&two]).await];
+    let [first, second] = [Device::enter(&at, &[&one]).await, Device::enter(&at, &[&two]).await];
     assert!(first.events(None).await.snapshot().await.is_empty());
     assert_eq!(second.events(None).await.snapshot().await, [device.id()]);
     let nonsense = device.send(Method::DELETE, "/v1/presence?group=abc", Vec::new()).await;
@@ -66,8 +66,8 @@ async fn who_leaves_one_group_stays_in_the_others() {
 async fn a_stream_that_comes_back_with_its_cursor_misses_nothing_and_is_not_reset() {
     let (server, secret) = (start(config()).await, secret());
     let at = At::of(&server);
-    let mut ana = Device::enter(at, &[&secret]).await;
-    let [mo, lin, wei] = [(); 3].map(|()| Device::new(at, &[&secret]));
+    let mut ana = Device::enter(&at, &[&secret]).await;
+    let [mo, lin, wei] = [(); 3].map(|()| Device::new(&at, &[&secret]));
     let [mut mo, mut lin, mut wei] = [mo, lin, wei];
     for device in [&mut mo, &mut lin, &mut wei] {
         device.open().await;
@@ -106,7 +106,7 @@ async fn a_cursor_from_before_a_restart_of_other_groups_or_of_nobody_begins_anew
     let kept = DeviceIdentity::from_pem(&identity.to_pem()).unwrap();
     let (one, two) = (secret(), secret());
     let server = Server::start_with(config(), identity).await.unwrap();
-    let ana = Device::enter(At::of(&server), &[&one]).await;
+    let ana = Device::enter(&At::of(&server), &[&one]).await;
     let mut stream = ana.events(None).await;
     stream.snapshot().await;
     let cursor = stream.cursor.clone().unwrap();
@@ -114,15 +114,15 @@ async fn a_cursor_from_before_a_restart_of_other_groups_or_of_nobody_begins_anew
 
     let server = Server::start_with(config(), kept).await.unwrap();
     let at = At::of(&server);
-    let mo = Device::join(at, &[&one]).await;
-    let ana = Device::enter(at, &[&one]).await;
+    let mo = Device::join(&at, &[&one]).await;
+    let ana = Device::enter(&at, &[&one]).await;
     for cursor in [cursor.as_str(), "hello", "0123456789abcdef-18446744073709551615"] {
         let mut stream = ana.events(Some(cursor)).await;
         assert_eq!(stream.snapshot().await, [mo.id()], "{cursor}");
     }
     let mut stream = ana.events(None).await;
     stream.snapshot().await;
-    let wider = Device::enter(at, &[&one, &two]).await;
+    let wider = Device::enter(&at, &[&one, &two]).await;
     let mut stream = wider.events(stream.cursor.as_deref()).await;
     assert_eq!(stream.snapshot().await, [mo.id()]);
     ana.get(&format!("/v1/changes?cursor={}", "a".repeat(65)))
@@ -134,7 +134,7 @@ async fn a_cursor_from_before_a_restart_of_other_groups_or_of_nobody_begins_anew
 async fn a_long_poll_waits_for_news_and_no_longer_than_it_says() {
     let (server, secret) = (start(config()).await, secret());
     let at = At::of(&server);
-    let [ana, mo] = [Device::enter(at, &[&secret]).await, Device::enter(at, &[&secret]).await];
+    let [ana, mo] = [Device::enter(&at, &[&secret]).await, Device::enter(&at, &[&secret]).await];
     let first: manyhands_wire::Changes = ana.get("/v1/changes").await.ok().json();
     assert_eq!(first.events.to_vec(), [RendezvousEvent::Reset, RendezvousEvent::Ready]);
     let began = Instant::now();
@@ -156,14 +156,14 @@ async fn many_members_come_in_portions_that_a_client_can_take() {
     let at = At::of(&server);
     let mut members = BTreeSet::new();
     for n in 0..300 {
-        let device = Device::enter(at, &[&secret]).await;
+        let device = Device::enter(&at, &[&secret]).await;
         // Every other one says as much as it may.
         let name = Blob::new(vec![7; if n % 2 == 0 { 0 } else { 188 }]).unwrap();
         let record = PresenceRecord { name, ..device.record(device.groups[0].id()) };
         device.put_record(&record).await.ok();
         members.insert(device.id());
     }
-    let ana = Device::enter(at, &[&secret]).await;
+    let ana = Device::enter(&at, &[&secret]).await;
     let (mut cursor, mut told, mut pages) = (String::new(), Vec::new(), 0);
     loop {
         let answer = ana.get(&format!("/v1/changes?cursor={cursor}")).await.ok();
@@ -192,11 +192,11 @@ async fn a_device_whose_stream_closes_is_gone_after_a_grace_unless_it_comes_back
     config.times.grace = Duration::from_secs(1);
     let (server, secret) = (start(config).await, secret());
     let at = At::of(&server);
-    let ana = Device::enter(at, &[&secret]).await;
+    let ana = Device::enter(&at, &[&secret]).await;
     let [back, lost, polls] = [
-        Device::join(at, &[&secret]).await,
-        Device::join(at, &[&secret]).await,
-        Device::join(at, &[&secret]).await,
+        Device::join(&at, &[&secret]).await,
+        Device::join(&at, &[&secret]).await,
+        Device::join(&at, &[&secret]).await,
     ];
     let mut stream = ana.events(None).await;
     assert_eq!(stream.snapshot().await.len(), 3);
@@ -206,7 +206,7 @@ async fn a_device_whose_stream_closes_is_gone_after_a_grace_unless_it_comes_back
     drop((first, second, third));
     let _again = back.events(None).await;
     // Its record is newer than the end of its stream: it is there, without one.
-    wait_for_streams(&server, at, 2).await;
+    wait_for_streams(&server, &at, 2).await;
     polls.publish().await.ok();
     assert_eq!(stream.next().await, Some(gone(&ana, &lost)));
     assert!(closed.elapsed() >= Duration::from_secs(1));
@@ -215,8 +215,11 @@ async fn a_device_whose_stream_closes_is_gone_after_a_grace_unless_it_comes_back
 }
 
 /// Until the server has seen that connections are closed.
-async fn wait_for_streams(server: &Server, at: At, count: usize) {
-    let watch = Device::new(At { address: server.metrics_addr().unwrap(), plain: true, ..at }, &[]);
+async fn wait_for_streams(server: &Server, at: &At, count: usize) {
+    let watch = Device::new(
+        &At { address: server.metrics_addr().unwrap(), plain: true, ..at.clone() },
+        &[],
+    );
     let expected = format!("\nmanyhands_rendezvous_streams {count}\n");
     let seen = async {
         loop {
@@ -234,7 +237,7 @@ async fn wait_for_streams(server: &Server, at: At, count: usize) {
 async fn without_a_stream_a_device_is_gone_when_its_record_is_over() {
     let (server, secret) = (start(config()).await, secret());
     let at = At::of(&server);
-    let [ana, mo] = [Device::enter(at, &[&secret]).await, Device::enter(at, &[&secret]).await];
+    let [ana, mo] = [Device::enter(&at, &[&secret]).await, Device::enter(&at, &[&secret]).await];
     let mut stream = ana.events(None).await;
     stream.snapshot().await;
     let short = PresenceRecord { ttl_s: 2, ..mo.record(mo.groups[0].id()) };
@@ -253,7 +256,7 @@ async fn without_a_stream_a_device_is_gone_when_its_record_is_over() {
 async fn a_ring_reaches_the_one_who_is_to_call_by_stream_and_by_poll() {
     let (server, secret) = (start(config()).await, secret());
     let at = At::of(&server);
-    let [ana, mo] = [Device::join(at, &[&secret]).await, Device::join(at, &[&secret]).await];
+    let [ana, mo] = [Device::join(&at, &[&secret]).await, Device::join(&at, &[&secret]).await];
     let group = group_digest(ana.groups[0].id());
     let mut stream = mo.events(None).await;
     stream.snapshot().await;
@@ -266,7 +269,7 @@ async fn a_ring_reaches_the_one_who_is_to_call_by_stream_and_by_poll() {
     // Once is enough.
     let mut again = mo.events(stream.cursor.as_deref()).await;
     assert_eq!(again.next().await, Some(RendezvousEvent::Ready));
-    for nobody in [Device::new(at, &[]).id(), ana.id()] {
+    for nobody in [Device::new(&at, &[]).id(), ana.id()] {
         let ring = Ring { group, to: digest(nobody) };
         ana.post("/v1/rings", &ring).await.refused(ProblemCode::UnknownMember);
     }
@@ -277,10 +280,10 @@ async fn a_quiet_stream_is_pinged() {
     let mut config = config();
     config.times.ping = Duration::from_millis(200);
     let (server, secret) = (start(config).await, secret());
-    let ana = Device::enter(At::of(&server), &[&secret]).await;
+    let ana = Device::enter(&At::of(&server), &[&secret]).await;
     let mut stream = ana.events(None).await;
     stream.snapshot().await;
-    let mo = Device::enter(At::of(&server), &[&secret]).await;
+    let mo = Device::enter(&At::of(&server), &[&secret]).await;
     tokio::join!(
         async { assert!(matches!(stream.next().await, Some(RendezvousEvent::Present { .. }))) },
         async {
@@ -296,7 +299,7 @@ async fn a_new_stream_takes_the_place_of_a_devices_oldest_one() {
     let mut config = config();
     config.limits.max_streams_per_device = 2;
     let (server, secret) = (start(config).await, secret());
-    let ana = Device::enter(At::of(&server), &[&secret]).await;
+    let ana = Device::enter(&At::of(&server), &[&secret]).await;
     let mut streams = Vec::new();
     for _ in 0..3 {
         let mut stream = ana.events(None).await;
@@ -304,7 +307,7 @@ async fn a_new_stream_takes_the_place_of_a_devices_oldest_one() {
         streams.push(stream);
     }
     assert_eq!(streams[0].next().await, None);
-    let _mo = Device::join(At::of(&server), &[&secret]).await;
+    let _mo = Device::join(&At::of(&server), &[&secret]).await;
     for stream in &mut streams[1..] {
         assert!(matches!(stream.next().await, Some(RendezvousEvent::Present { .. })));
     }
@@ -318,16 +321,16 @@ async fn a_slow_reader_is_cut_without_delaying_anybody() {
     config.limits.requests_per_device_per_s = 10_000;
     let (server, secret) = (start(config).await, secret());
     let at = At::of(&server);
-    let ana = Device::enter(at, &[&secret]).await;
-    let sleeper = Device::enter(at, &[&secret]).await;
+    let ana = Device::enter(&at, &[&secret]).await;
+    let sleeper = Device::enter(&at, &[&secret]).await;
     let mut mos = Vec::new();
     for _ in 0..8 {
-        mos.push(Device::join(at, &[&secret]).await);
+        mos.push(Device::join(&at, &[&secret]).await);
     }
     let mut stream = ana.events(None).await;
     stream.snapshot().await;
     let mut slow = sleeper.narrow_events().await;
-    wait_for_streams(&server, at, 2).await;
+    wait_for_streams(&server, &at, 2).await;
     // Each change is told to both; the sleeper takes none of it. What the system holds for it is full after some hundred.
     let mut slowest = Duration::ZERO;
     let mut port = 1024;
@@ -347,8 +350,10 @@ async fn a_slow_reader_is_cut_without_delaying_anybody() {
                 assert!(matches!(stream.next().await, Some(RendezvousEvent::Present { .. })));
                 slowest = slowest.max(sent.elapsed());
             }
-            let page =
-                Device::new(At { address: server.metrics_addr().unwrap(), plain: true, ..at }, &[]);
+            let page = Device::new(
+                &At { address: server.metrics_addr().unwrap(), plain: true, ..at.clone() },
+                &[],
+            );
             let page = page.get("/metrics").await.ok().body;
             if String::from_utf8_lossy(&page).contains("\nmanyhands_rendezvous_streams 1\n") {
                 return;

@@ -18,8 +18,8 @@ async fn check(
     spoil: impl FnOnce(&Device, PresenceRecord) -> SignedRecord,
 ) -> Answer {
     let (server, secret) = (start(config()).await, secret());
-    let device = Device::enter(At::of(&server), &[&secret]).await;
-    let watcher = Device::enter(At::of(&server), &[&secret]).await;
+    let device = Device::enter(&At::of(&server), &[&secret]).await;
+    let watcher = Device::enter(&At::of(&server), &[&secret]).await;
     let signed = spoil(&device, device.record(device.groups[0].id()));
     let answer = device.put(vec![signed]).await;
     answer.refused(code);
@@ -30,7 +30,7 @@ async fn check(
 #[tokio::test]
 async fn a_record_that_holds_is_taken_in_and_says_when_to_come_again() {
     let (server, secret) = (start(config()).await, secret());
-    let device = Device::enter(At::of(&server), &[&secret]).await;
+    let device = Device::enter(&At::of(&server), &[&secret]).await;
     let published: Published = device.publish().await.ok().json();
     let heartbeat = config().times.heartbeat.as_millis() as u64;
     assert!((heartbeat * 4 / 5..=heartbeat).contains(&published.next_after_ms), "{published:?}");
@@ -43,7 +43,7 @@ async fn a_record_that_holds_is_taken_in_and_says_when_to_come_again() {
 #[tokio::test]
 async fn a_forged_record_signed_by_another_key_is_refused() {
     check(ProblemCode::RecordRefused, |device, record| {
-        let other = Device::new(device.at, &[]);
+        let other = Device::new(&device.at, &[]);
         other.signed(&record)
     })
     .await;
@@ -52,7 +52,7 @@ async fn a_forged_record_signed_by_another_key_is_refused() {
 #[tokio::test]
 async fn a_record_with_another_key_beside_it_is_refused() {
     check(ProblemCode::RecordRefused, |device, record| {
-        let other = Device::new(device.at, &[]);
+        let other = Device::new(&device.at, &[]);
         SignedRecord { key: other.signed(&record).key, ..device.signed(&record) }
     })
     .await;
@@ -71,7 +71,7 @@ async fn an_altered_record_is_refused() {
 #[tokio::test]
 async fn a_record_of_another_device_is_refused_though_its_signature_holds() {
     check(ProblemCode::RecordRefused, |device, record| {
-        let other = Device::new(device.at, &[]);
+        let other = Device::new(&device.at, &[]);
         other.signed(&PresenceRecord { id: digest(other.id()), ..record })
     })
     .await;
@@ -137,7 +137,7 @@ async fn a_record_for_a_group_that_the_session_has_not_proved_is_refused() {
 #[tokio::test]
 async fn an_older_record_played_again_is_refused_and_the_newer_one_stays() {
     let (server, secret) = (start(config()).await, secret());
-    let device = Device::enter(At::of(&server), &[&secret]).await;
+    let device = Device::enter(&At::of(&server), &[&secret]).await;
     let group = device.groups[0].id();
     let old = device.signed(&device.record(group));
     device.put(vec![old.clone()]).await.ok();
@@ -152,7 +152,7 @@ async fn an_older_record_played_again_is_refused_and_the_newer_one_stays() {
     let other = PresenceRecord { ttl_s: 60, ..new.clone() };
     device.put_record(&other).await.refused(ProblemCode::RecordOld);
 
-    let watcher = Device::enter(At::of(&server), &[&secret]).await;
+    let watcher = Device::enter(&At::of(&server), &[&secret]).await;
     let mut events = watcher.events(None).await;
     assert_eq!(events.next().await, Some(RendezvousEvent::Reset));
     let told = events.next().await;
@@ -162,7 +162,7 @@ async fn an_older_record_played_again_is_refused_and_the_newer_one_stays() {
 #[tokio::test]
 async fn of_several_records_all_are_taken_in_or_none() {
     let (server, [one, two]) = (start(config()).await, [secret(), secret()]);
-    let device = Device::enter(At::of(&server), &[&one, &two]).await;
+    let device = Device::enter(&At::of(&server), &[&one, &two]).await;
     let good = device.record(device.groups[0].id());
     let late =
         PresenceRecord { issued_at_s: now_s() - 1000, ..device.record(device.groups[1].id()) };
@@ -170,14 +170,14 @@ async fn of_several_records_all_are_taken_in_or_none() {
     device.put(both).await.refused(ProblemCode::ClockSkew);
     let twice = vec![device.signed(&good), device.signed(&device.record(device.groups[0].id()))];
     device.put(twice).await.refused(ProblemCode::RecordRefused);
-    let watcher = Device::enter(At::of(&server), &[&one, &two]).await;
+    let watcher = Device::enter(&At::of(&server), &[&one, &two]).await;
     assert!(watcher.events(None).await.snapshot().await.is_empty());
 }
 
 #[tokio::test]
 async fn what_is_over_long_is_refused_before_it_is_read() {
     let (server, secret) = (start(config()).await, secret());
-    let device = Device::enter(At::of(&server), &[&secret]).await;
+    let device = Device::enter(&At::of(&server), &[&secret]).await;
     let put = async |body: Vec<u8>| device.send(Method::PUT, "/v1/presence", body).await;
     // A record that is too long for itself, more records than there are groups, and more than any of it.
     let signed = serde_json::to_value(device.signed(&device.record(device.groups[0].id())));
@@ -193,7 +193,7 @@ async fn what_is_over_long_is_refused_before_it_is_read() {
     device.send(Method::POST, "/v1/sessions", session).await.refused(ProblemCode::TooLarge);
     // As many as there may be, each as long as it may be, do fit.
     let groups: Vec<_> = (0..32).map(|_| common::secret()).collect();
-    let device = Device::enter(At::of(&server), &groups.iter().collect::<Vec<_>>()).await;
+    let device = Device::enter(&At::of(&server), &groups.iter().collect::<Vec<_>>()).await;
     let longest = device.groups.iter().map(|group| {
         let payload = serde_json::to_string(&device.record(group.id())).unwrap();
         let filler = "x".repeat(2048 - payload.len() - r#","later":"""#.len());

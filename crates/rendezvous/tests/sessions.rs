@@ -14,7 +14,7 @@ use manyhands_wire::{
 #[tokio::test]
 async fn a_session_is_for_ten_minutes_and_tells_where_one_is_seen() {
     let (server, secret) = (start(config()).await, secret());
-    let mut device = Device::new(At::of(&server), &[&secret]);
+    let mut device = Device::new(&At::of(&server), &[&secret]);
     let session = device.open().await;
     assert_eq!((session.expires_in_s, session.observed.as_str()), (600, "127.0.0.1"));
     assert!(session.now_s.abs_diff(now_s()) <= 2);
@@ -31,7 +31,7 @@ async fn a_session_is_for_ten_minutes_and_tells_where_one_is_seen() {
 /// What the device sends is spoilt, and no session comes of it.
 async fn check(spoil: impl AsyncFnOnce(&Device, SessionRequest) -> SessionRequest) {
     let (server, secret) = (start(config()).await, secret());
-    let device = Device::new(At::of(&server), &[&secret]);
+    let device = Device::new(&At::of(&server), &[&secret]);
     let request = device.session_request(device.challenge().await);
     let request = spoil(&device, request).await;
     device.post("/v1/sessions", &request).await.refused(ProblemCode::BadProof);
@@ -42,7 +42,7 @@ async fn the_proof_of_a_foreign_group_is_refused() {
     check(async |device, request| {
         // Its public key is known to everyone who has seen a session request, its secret is not.
         let foreign = GroupKey::new(&secret());
-        let mut forger = Device::new(device.at, &[&secret()]);
+        let mut forger = Device::new(&device.at, &[&secret()]);
         forger.groups.push(foreign);
         let mut request = forger.session_request(request.nonce);
         let mut proofs: Vec<GroupProof> = request.groups.to_vec();
@@ -56,9 +56,9 @@ async fn the_proof_of_a_foreign_group_is_refused() {
 #[tokio::test]
 async fn the_proof_of_another_member_is_refused() {
     check(async |device, request| {
-        let mut member = Device::new(device.at, &[]);
+        let mut member = Device::new(&device.at, &[]);
         member.groups.push(GroupKey::new(&secret()));
-        let thief = Device::new(device.at, &[]);
+        let thief = Device::new(&device.at, &[]);
         let mut stolen = thief.session_request(request.nonce);
         stolen.groups = member.session_request(request.nonce).groups;
         stolen
@@ -79,7 +79,7 @@ async fn the_proof_for_another_server_is_refused() {
 async fn the_challenge_of_another_server_or_of_nobody_is_refused() {
     check(async |device, _| {
         let other = start(config()).await;
-        let nonce = Device::new(At::of(&other), &[]).challenge().await;
+        let nonce = Device::new(&At::of(&other), &[]).challenge().await;
         device.session_request(nonce)
     })
     .await;
@@ -89,7 +89,7 @@ async fn the_challenge_of_another_server_or_of_nobody_is_refused() {
 #[tokio::test]
 async fn the_signature_of_another_device_is_refused() {
     check(async |device, mut request| {
-        let other = Device::new(device.at, &[]);
+        let other = Device::new(&device.at, &[]);
         request.key = Blob::new(other.identity.public_key()).unwrap();
         request
     })
@@ -110,12 +110,12 @@ async fn the_signature_of_another_device_is_refused() {
 #[tokio::test]
 async fn a_session_request_played_again_is_refused() {
     let (server, secret) = (start(config()).await, secret());
-    let device = Device::new(At::of(&server), &[&secret]);
+    let device = Device::new(&At::of(&server), &[&secret]);
     let request = device.session_request(device.challenge().await);
     device.post("/v1/sessions", &request).await.ok();
     device.post("/v1/sessions", &request).await.refused(ProblemCode::BadProof);
     // Nor by another device with the same challenge.
-    let other = Device::new(At::of(&server), &[&secret]);
+    let other = Device::new(&At::of(&server), &[&secret]);
     let again = other.session_request(request.nonce);
     other.post("/v1/sessions", &again).await.refused(ProblemCode::BadProof);
 }
@@ -123,7 +123,7 @@ async fn a_session_request_played_again_is_refused() {
 #[tokio::test]
 async fn without_a_session_nothing_is_answered() {
     let (server, secret) = (start(config()).await, secret());
-    let mut device = Device::new(At::of(&server), &[&secret]);
+    let mut device = Device::new(&At::of(&server), &[&secret]);
     for token in [None, Some(Bytes32([1; 32]))] {
         device.token = token;
         for (method, path) in [
@@ -145,9 +145,9 @@ async fn without_a_session_nothing_is_answered() {
 #[tokio::test]
 async fn who_is_no_member_gets_403_and_does_not_learn_whether_the_group_exists() {
     let (server, [existing, mine, nobodys]) = (start(config()).await, [(); 3].map(|()| secret()));
-    let member = Device::join(At::of(&server), &[&existing]).await;
-    let stranger = Device::enter(At::of(&server), &[&mine]).await;
-    let nobody = Device::new(At::of(&server), &[]);
+    let member = Device::join(&At::of(&server), &[&existing]).await;
+    let stranger = Device::enter(&At::of(&server), &[&mine]).await;
+    let nobody = Device::new(&At::of(&server), &[]);
     let mut answers = Vec::new();
     for (group, device) in [
         (member.groups[0].id(), member.id()),
@@ -171,17 +171,17 @@ async fn who_is_no_member_gets_403_and_does_not_learn_whether_the_group_exists()
     let read = stranger.get(&format!("/v1/changes?group={group}")).await.ok();
     assert!(!String::from_utf8_lossy(&read.body).contains(&group.to_string()));
     // And the member is still there.
-    let watcher = Device::enter(At::of(&server), &[&existing]).await;
+    let watcher = Device::enter(&At::of(&server), &[&existing]).await;
     assert_eq!(watcher.events(None).await.snapshot().await, [member.id()]);
 }
 
 #[tokio::test]
 async fn a_wrong_group_proof_is_the_same_for_groups_that_exist_and_that_do_not() {
     let (server, [existing, nobodys]) = (start(config()).await, [(); 2].map(|()| secret()));
-    let _member = Device::join(At::of(&server), &[&existing]).await;
+    let _member = Device::join(&At::of(&server), &[&existing]).await;
     let mut answers = Vec::new();
     for group in [existing, nobodys] {
-        let device = Device::new(At::of(&server), &[&group]);
+        let device = Device::new(&At::of(&server), &[&group]);
         let mut request = device.session_request(device.challenge().await);
         let mut proofs = request.groups.to_vec();
         proofs[0].signature = Blob::new([0; 64]).unwrap();
@@ -195,10 +195,10 @@ async fn a_wrong_group_proof_is_the_same_for_groups_that_exist_and_that_do_not()
 #[tokio::test]
 async fn a_session_may_name_no_group_and_at_most_thirty_two() {
     let server = start(config()).await;
-    let lonely = Device::enter(At::of(&server), &[]).await;
+    let lonely = Device::enter(&At::of(&server), &[]).await;
     assert!(lonely.events(None).await.snapshot().await.is_empty());
     let groups: Vec<_> = (0..33).map(|_| GroupKey::new(&secret())).collect();
-    let mut device = Device::new(At::of(&server), &[]);
+    let mut device = Device::new(&At::of(&server), &[]);
     device.groups = groups;
     let nonce = device.challenge().await;
     let last = device.groups.pop().unwrap();

@@ -170,6 +170,135 @@ fn a_problem_is_written_as_in_its_vector() {
     problem.origin_status = Some(503);
     problem.retry_after_ms = Some(30_000);
     check(vector!("problem"), &problem);
+    let mut limited = Problem::new(ProblemCode::TooMany);
+    limited.retry_after_ms = Some(5_250);
+    check(vector!("problem_too_many"), &limited);
+}
+
+/// Ids and keys that are easy to recognise.
+fn digest(byte: u8) -> Digest {
+    Digest([byte; 32])
+}
+
+fn blob<const MAX: usize>(length: usize, byte: u8) -> Blob<MAX> {
+    Blob::new(vec![byte; length]).unwrap()
+}
+
+fn signed_record() -> SignedRecord {
+    SignedRecord {
+        payload: Text::new(vector!("rendezvous_record").trim_end()).unwrap(),
+        key: blob(44, 4),
+        signature: blob(64, 5),
+    }
+}
+
+#[test]
+fn the_way_to_a_rendezvous_session_is_written_as_in_its_vectors() {
+    let hello = ServerHello {
+        id: digest(1),
+        key: blob(44, 1),
+        protocol: ProtocolRange { min: 1, max: 1 },
+        software: Text::new("manyhands-rendezvous/0.1.0").unwrap(),
+    };
+    check(vector!("rendezvous_server"), &hello);
+    let challenge = Challenge { nonce: Bytes32([2; 32]), expires_in_s: 60 };
+    check(vector!("rendezvous_challenge"), &challenge);
+    let request = SessionRequest {
+        key: blob(44, 4),
+        nonce: challenge.nonce,
+        client_nonce: Bytes32([3; 32]),
+        signature: blob(64, 6),
+        groups: List::new(vec![GroupProof { key: blob(32, 7), signature: blob(64, 8) }]).unwrap(),
+    };
+    check(vector!("rendezvous_session_request"), &request);
+    let session = Session {
+        token: Bytes32([9; 32]),
+        expires_in_s: 600,
+        now_s: 1_763_800_000,
+        observed: Text::new("192.0.2.7").unwrap(),
+        signature: blob(64, 10),
+    };
+    check(vector!("rendezvous_session"), &session);
+}
+
+#[test]
+fn a_presence_record_and_its_publication_are_written_as_in_their_vectors() {
+    let record = PresenceRecord {
+        v: RECORD_VERSION,
+        id: digest(4),
+        group: digest(7),
+        seq: 1_763_800_000_123,
+        issued_at_s: 1_763_800_000,
+        ttl_s: MAX_RECORD_TTL_S,
+        addresses: List::new(vec![
+            "10.1.2.3:26269".parse().unwrap(),
+            "[2001:db8::7]:26269".parse().unwrap(),
+        ])
+        .unwrap(),
+        features: List::new(vec![Text::new("fetch").unwrap(), Text::new("relay").unwrap()])
+            .unwrap(),
+        name: blob(33, 11),
+    };
+    check(vector!("rendezvous_record"), &record);
+    // It is signed as text: written again it is the same, letter by letter.
+    assert_eq!(serde_json::to_string(&record).unwrap(), vector!("rendezvous_record").trim_end());
+    let records = List::new(vec![signed_record()]).unwrap();
+    check(vector!("rendezvous_publication"), &Publication { records });
+    check(vector!("rendezvous_published"), &Published { next_after_ms: 27_500 });
+}
+
+#[test]
+fn what_a_rendezvous_server_tells_is_written_as_in_its_vectors() {
+    let (group, from) = (digest(7), digest(4));
+    let events = [
+        (vector!("rendezvous_reset"), RendezvousEvent::Reset),
+        (vector!("rendezvous_ready"), RendezvousEvent::Ready),
+        (vector!("rendezvous_present"), RendezvousEvent::Present { record: signed_record() }),
+        (vector!("rendezvous_gone"), RendezvousEvent::Gone { group, id: from }),
+        (vector!("rendezvous_rang"), RendezvousEvent::Ring { group, from }),
+        (vector!("rendezvous_bye"), RendezvousEvent::Bye { retry_after_ms: 4_000 }),
+    ];
+    for (vector, event) in &events {
+        check(vector, event);
+    }
+    let changes = Changes {
+        cursor: Text::new("0123456789abcdef-42").unwrap(),
+        events: List::new(events.into_iter().map(|(_, event)| event).collect()).unwrap(),
+        more: true,
+    };
+    check(vector!("rendezvous_changes"), &changes);
+    check(vector!("rendezvous_ring"), &Ring { group, to: from });
+    check(vector!("rendezvous_probe"), &Probe { port: DEFAULT_PORT });
+    let reached = Probed {
+        address: "192.0.2.7:26269".parse().unwrap(),
+        reachable: true,
+        why: None,
+        retry_after_ms: Some(60_000),
+    };
+    let why = Text::new("nobody listens at this port").unwrap();
+    let unreached = Probed { reachable: false, why: Some(why), ..reached.clone() };
+    check(vector!("rendezvous_probed"), &reached);
+    check(vector!("rendezvous_probed_in_vain"), &unreached);
+}
+
+/// What is signed, byte by byte: another client has to make the same.
+#[test]
+fn what_is_signed_is_as_in_its_vector() {
+    let example: Value = serde_json::from_str(vector!("rendezvous_statements")).unwrap();
+    let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let (server, device) = (digest(1), digest(4));
+    let (nonce, client_nonce) = (Bytes32([2; 32]), Bytes32([3; 32]));
+    let keys = [[7; 32], [12; 32]];
+    let session =
+        session_statement(&server, &nonce, &client_nonce, keys.iter().map(<[u8; 32]>::as_slice));
+    for (name, statement) in [
+        ("session", session),
+        ("group", group_statement(&server, &nonce, &device)),
+        ("server", server_statement(&server, &device, &client_nonce)),
+        ("record", record_statement("{}")),
+    ] {
+        assert_eq!(example[name].as_str(), Some(hex(statement).as_str()), "{name}");
+    }
 }
 
 #[test]

@@ -4,9 +4,10 @@
 //! comes for it. So a reader is a place in the logs and nothing else: it costs the same whether it is quick or slow, and one that has not come
 //! by before its place fell out of the log begins anew. A reader that comes late gets the newest record of everyone, once.
 //!
-//! Invariants: a group exists while it has a member or a reader; each presence is in `due` exactly once.
+//! Invariants: a group exists while it has a member or a reader, a device while it is present or reading; each presence is in `due` once, each
+//! device at most once.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,8 +44,8 @@ pub(super) struct State {
     groups: HashMap<GroupId, Group>,
     devices: HashMap<PeerId, Device>,
     presences: usize,
-    /// What is to be looked at, by the second.
-    due: BTreeMap<u64, Vec<Due>>,
+    /// What is to be looked at, and in which second.
+    due: BTreeSet<(u64, Due)>,
     /// The groups whose readers have not been woken.
     changed: Vec<GroupId>,
     next_reader: u64,
@@ -65,6 +66,8 @@ struct Presence {
     seq: u64,
     until_ms: u64,
     published_ms: u64,
+    /// When it is looked at.
+    due_s: u64,
     content: [u8; 16],
     json: Bytes,
 }
@@ -82,6 +85,14 @@ struct Device {
     readers: Vec<(u64, Readers, Arc<Signal>)>,
     /// The oldest first.
     rings: VecDeque<Rang>,
+    /// When its last stream closed, and in which second it is looked whether it came back.
+    left: Option<Left>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Left {
+    at_ms: u64,
+    due_s: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -92,11 +103,10 @@ struct Rang {
     from: PeerId,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
     Presence(GroupId, PeerId),
-    /// The device's last stream closed at this time.
-    Grace(PeerId, u64),
+    Grace(PeerId),
 }
 
 /// How a reader is told that it should look.
@@ -127,7 +137,7 @@ impl State {
             groups: HashMap::new(),
             devices: HashMap::new(),
             presences: 0,
-            due: BTreeMap::new(),
+            due: BTreeSet::new(),
             changed: Vec::new(),
             next_reader: 0,
         }
@@ -185,16 +195,24 @@ impl State {
         if known.is_some_and(|known| known.seq >= record.seq) {
             return;
         }
-        let is_new = known.is_none();
         let changes = known.is_none_or(|known| known.content != record.content);
+        let mut due_s = second_after(until_ms);
+        let is_new = known.is_none();
+        if let Some(known) = known {
+            // A renewal need not be looked at twice: it is looked at when the record before it would have been over.
+            let earlier = known.due_s.min(due_s);
+            if earlier < known.due_s {
+                self.due.remove(&(known.due_s, Due::Presence(record.group, device)));
+            }
+            due_s = earlier;
+        }
+        self.due.insert((due_s, Due::Presence(record.group, device)));
         let NewRecord { seq, content, json, .. } = record;
-        let presence = Presence { seq, until_ms, published_ms: now_ms, content, json };
+        let presence = Presence { seq, until_ms, published_ms: now_ms, due_s, content, json };
         group.members.insert(device, presence);
         if is_new {
             self.presences += 1;
             self.devices.entry(device).or_default().groups.push(record.group);
-            let due = Due::Presence(record.group, device);
-            self.due.entry(second_after(until_ms)).or_default().push(due);
         }
         if changes {
             self.change(record.group, device);
@@ -214,9 +232,8 @@ impl State {
 
     fn remove(&mut self, group: GroupId, device: PeerId) {
         let members = self.groups.get_mut(&group).map(|group| &mut group.members);
-        if members.and_then(|members| members.remove(&device)).is_none() {
-            return;
-        }
+        let Some(presence) = members.and_then(|members| members.remove(&device)) else { return };
+        self.due.remove(&(presence.due_s, Due::Presence(group, device)));
         self.presences -= 1;
         if let Some(device) = self.devices.get_mut(&device) {
             device.groups.retain(|other| *other != group);
@@ -250,8 +267,10 @@ impl State {
 
     fn tidy_device(&mut self, id: PeerId) {
         let empty = |device: &Device| device.groups.is_empty() && device.readers.is_empty();
-        if self.devices.get(&id).is_some_and(empty) {
-            self.devices.remove(&id);
+        if self.devices.get(&id).is_some_and(empty)
+            && let Some(Device { left: Some(left), .. }) = self.devices.remove(&id)
+        {
+            self.due.remove(&(left.due_s, Due::Grace(id)));
         }
     }
 
@@ -305,8 +324,11 @@ impl State {
         let place = known.readers.iter().position(|(other, ..)| *other == number);
         let kind = place.map(|place| known.readers.remove(place).1);
         if kind == Some(Readers::Stream) && !known.has_stream() {
-            let due = self.due.entry(second_after(now_ms + self.grace_ms)).or_default();
-            due.push(Due::Grace(device, now_ms));
+            let due_s = second_after(now_ms + self.grace_ms);
+            if let Some(before) = known.left.replace(Left { at_ms: now_ms, due_s }) {
+                self.due.remove(&(before.due_s, Due::Grace(device)));
+            }
+            self.due.insert((due_s, Due::Grace(device)));
         }
         self.tidy_device(device);
     }
@@ -484,39 +506,37 @@ impl State {
 
     /// Lets go of what is over.
     pub(super) fn expire(&mut self, now_ms: u64) {
-        while let Some(entry) = self.due.first_entry() {
-            if *entry.key() > now_ms / 1000 {
+        while let Some((second, due)) = self.due.first().copied() {
+            if second > now_ms / 1000 {
                 return;
             }
-            for due in entry.remove() {
-                match due {
-                    Due::Presence(group, device) => self.expire_presence(now_ms, group, device),
-                    Due::Grace(device, since_ms) => self.expire_grace(device, since_ms),
-                }
+            self.due.pop_first();
+            match due {
+                Due::Presence(group, device) => self.expire_presence(now_ms, group, device),
+                Due::Grace(device) => self.expire_grace(device),
             }
         }
     }
 
     fn expire_presence(&mut self, now_ms: u64, group: GroupId, device: PeerId) {
-        let members = self.groups.get(&group).map(|group| &group.members);
-        let Some(presence) = members.and_then(|members| members.get(&device)) else { return };
+        let members = self.groups.get_mut(&group).map(|group| &mut group.members);
+        let presence = members.and_then(|members| members.get_mut(&device));
+        let Some(presence) = presence else { return };
         if presence.until_ms <= now_ms {
             return self.remove(group, device);
         }
-        let due = self.due.entry(second_after(presence.until_ms)).or_default();
-        due.push(Due::Presence(group, device));
+        presence.due_s = second_after(presence.until_ms);
+        self.due.insert((presence.due_s, Due::Presence(group, device)));
     }
 
     /// What was published after the stream had closed is of a device that is there, but has no streams now.
-    fn expire_grace(&mut self, id: PeerId, since_ms: u64) {
-        let Some(device) = self.devices.get(&id) else { return };
-        if device.has_stream() {
-            return;
-        }
+    fn expire_grace(&mut self, id: PeerId) {
+        let Some(device) = self.devices.get_mut(&id) else { return };
+        let Some(left) = device.left.take().filter(|_| !device.has_stream()) else { return };
         for group in device.groups.clone() {
             let members = self.groups.get(&group).map(|group| &group.members);
             let presence = members.and_then(|members| members.get(&id));
-            if presence.is_some_and(|presence| presence.published_ms <= since_ms) {
+            if presence.is_some_and(|presence| presence.published_ms <= left.at_ms) {
                 self.remove(group, id);
             }
         }

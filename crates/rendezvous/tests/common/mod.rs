@@ -43,16 +43,20 @@ pub async fn start(config: Config) -> Server {
 }
 
 /// Who is to be called, and how.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct At {
     pub address: SocketAddr,
     pub id: PeerId,
     pub plain: bool,
+    /// It has this certificate, and TLS says nothing of its id.
+    pub web: Option<Arc<rcgen::Certificate>>,
+    /// The address to call from.
+    pub from: Option<std::net::IpAddr>,
 }
 
 impl At {
     pub fn of(server: &Server) -> Self {
-        Self { address: server.local_addr(), id: server.id(), plain: false }
+        Self { address: server.local_addr(), id: server.id(), plain: false, web: None, from: None }
     }
 }
 
@@ -115,11 +119,11 @@ pub fn group_digest(id: GroupId) -> Digest {
 }
 
 impl Device {
-    pub fn new(at: At, groups: &[&GroupSecret]) -> Self {
+    pub fn new(at: &At, groups: &[&GroupSecret]) -> Self {
         Self {
             identity: DeviceIdentity::generate().unwrap(),
             groups: groups.iter().map(|secret| GroupKey::new(secret)).collect(),
-            at,
+            at: at.clone(),
             token: None,
             headers: HeaderMap::new(),
             connection: tokio::sync::Mutex::new(None),
@@ -127,14 +131,14 @@ impl Device {
     }
 
     /// With a session.
-    pub async fn enter(at: At, groups: &[&GroupSecret]) -> Self {
+    pub async fn enter(at: &At, groups: &[&GroupSecret]) -> Self {
         let mut device = Self::new(at, groups);
         device.open().await;
         device
     }
 
     /// With a session, and present in all of its groups.
-    pub async fn join(at: At, groups: &[&GroupSecret]) -> Self {
+    pub async fn join(at: &At, groups: &[&GroupSecret]) -> Self {
         let device = Self::enter(at, groups).await;
         device.publish().await.ok();
         device
@@ -145,7 +149,30 @@ impl Device {
     }
 
     pub async fn dial(&self) -> SendRequest<Full<Bytes>> {
-        self.dial_from(TcpStream::connect(self.at.address).await.unwrap()).await
+        self.try_dial().await.expect("a connection")
+    }
+
+    /// `None`: the certificate is another one.
+    pub async fn try_dial(&self) -> Option<SendRequest<Full<Bytes>>> {
+        let socket = TcpSocket::new_v4().unwrap();
+        if let Some(from) = self.at.from {
+            socket.bind((from, 0).into()).unwrap();
+        }
+        let stream = socket.connect(self.at.address).await.unwrap();
+        let Some(certificate) = &self.at.web else { return Some(self.dial_from(stream).await) };
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(certificate.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = "localhost".try_into().unwrap();
+        let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await;
+        let (sender, connection) = handshake(TokioIo::new(stream.ok()?)).await.unwrap();
+        tokio::spawn(connection);
+        Some(sender)
     }
 
     async fn dial_from(&self, stream: TcpStream) -> SendRequest<Full<Bytes>> {
@@ -160,6 +187,11 @@ impl Device {
         let (sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
         sender
+    }
+
+    /// Closes the connection that requests go over.
+    pub async fn hang_up(&self) {
+        self.connection.lock().await.take();
     }
 
     fn request(&self, method: Method, path: &str, body: Vec<u8>) -> Request<Full<Bytes>> {
