@@ -169,6 +169,9 @@ fn in_words(group: &GroupRow) -> String {
     for MemberRow { peer, name, friend, reach } in &group.members {
         let friend = if *friend { ", friend" } else { "" };
         let reach = match reach {
+            Reach::Reached { address } if address.is_empty() => {
+                "it has called, since it cannot be called".to_owned()
+            }
             Reach::Reached { address } => format!("reached at {address}"),
             Reach::Trying => "being looked for".to_owned(),
             Reach::Ringing => "asked to call, since it cannot be called".to_owned(),

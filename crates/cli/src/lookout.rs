@@ -21,8 +21,10 @@ pub fn peer_line(peer: &PeerRow) -> String {
     if !found.is_empty() {
         line += &format!("; found {}", found.join(", "));
     }
-    if let Some(address) = &peer.reached {
-        line += &format!("; reached at {address}");
+    match &peer.reached {
+        Some(address) => line += &format!("; reached at {address}"),
+        None if peer.online => line += "; it has called, since it cannot be called",
+        None => {}
     }
     if let Some(why) = peer.no_way {
         line += &format!("; {}", no_way(why));

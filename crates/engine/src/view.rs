@@ -192,7 +192,7 @@ pub struct MemberRow {
 #[ts(export)]
 pub enum Reach {
     Reached {
-        /// Where.
+        /// Where; empty where it has called, since it cannot be called.
         address: String,
     },
     Trying,
@@ -765,7 +765,7 @@ pub struct PeerRow {
     pub addresses: Vec<String>,
     /// How this device has heard of it.
     pub found: Vec<Found>,
-    /// Where it was reached, while it is online.
+    /// Where it was reached, while it is online; not given where it has called, since it cannot be called.
     pub reached: Option<String>,
     /// Why not, of one that is said to be there.
     pub no_way: Option<NoWay>,

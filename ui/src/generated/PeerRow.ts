@@ -27,7 +27,7 @@ lending: boolean, addresses: Array<string>,
  */
 found: Array<Found>, 
 /**
- * Where it was reached, while it is online.
+ * Where it was reached, while it is online; not given where it has called, since it cannot be called.
  */
 reached: string | null, 
 /**

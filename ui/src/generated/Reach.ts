@@ -6,6 +6,6 @@ import type { NoWay } from "./NoWay";
  */
 export type Reach = { "reach": "reached", 
 /**
- * Where.
+ * Where; empty where it has called, since it cannot be called.
  */
 address: string, } | { "reach": "trying" } | { "reach": "ringing" } | { "reach": "no", why: NoWay, };

@@ -202,10 +202,13 @@ impl Network {
         }
     }
 
-    /// Where a peer was reached; `None`: it is not online.
+    /// Where a peer was reached, empty where it has called here; `None`: it is not online.
     pub fn reached_at(&self, peer: PeerId) -> Option<String> {
-        let addresses = self.online.get(&peer)?.remote.addresses();
-        Some(addresses.first().map(ToString::to_string).unwrap_or_default())
+        let remote = &self.online.get(&peer)?.remote;
+        if remote.has_called() {
+            return Some(String::new());
+        }
+        Some(remote.addresses().first().map(ToString::to_string).unwrap_or_default())
     }
 
     /// How this device has heard of a peer.

@@ -163,7 +163,9 @@ impl Network {
 
     /// A friend was reached: it is looked for there after the next start. Returns what to store, if that is new.
     pub fn remember_address(&mut self, peer: PeerId) -> Option<Friend> {
-        let here = self.online.get(&peer)?.remote.addresses().first().copied()?;
+        let remote = &self.online.get(&peer)?.remote;
+        // Where it was not reached it need not be looked for.
+        let here = remote.addresses().first().copied().filter(|_| !remote.has_called())?;
         let friend = self.friends.get_mut(&peer)?;
         if friend.last_addresses.first() == Some(&here) {
             return None;

@@ -200,6 +200,57 @@ async fn a_stranger_of_the_same_group_helps_end_to_end() {
 }
 
 #[tokio::test]
+async fn a_member_who_cannot_be_called_is_rung_and_helps_on_the_connections_that_it_makes() {
+    let campus = Campus::new().await;
+    let file = FaultServer::start(slow());
+    // It says that it is at 127.0.0.1, as the server sees it, and listens elsewhere: nobody can call it.
+    let dir = campus.root.path().join("helper");
+    let mut config = config(dir.clone(), lends(AcceptRule::All));
+    config.network.as_mut().unwrap().listen = Some("127.0.0.2:0".parse().unwrap());
+    let helper = Member { engine: Engine::open(config).await.unwrap(), dir };
+    let ana = campus.member("ana").await;
+    ana.join(&helper.found(&campus.url).await).await;
+    let unreachable = |group: &GroupRow| {
+        matches!(group.members.first().map(|row| &row.reach), Some(Reach::No { .. }))
+    };
+    let group = ana.group("listed without a way", unreachable).await;
+    let Reach::No { why } = group.members[0].reach else { panic!("{group:?}") };
+    assert_eq!(why, crate::view::NoWay::Refused);
+    let rows = ana.engine.peers().await.unwrap();
+    assert_eq!(
+        (rows[0].no_way, rows[0].online, rows[0].reached.as_ref()),
+        (Some(why), false, None)
+    );
+    // A download would ask it.
+    let new = NewDownload {
+        url: file.url("/file.bin"),
+        dir: Some(ana.dir.join("files")),
+        connections: Some(1),
+        ask: Some(AskFor { who: Ask::Everyone, wait_s: 60, mode: None, unverified: Some(true) }),
+        ..NewDownload::default()
+    };
+    let id = ana.engine.add(&new).await.unwrap();
+    let helping = |row: &DownloadRow| {
+        row.sources
+            .iter()
+            .any(|source| source.kind == crate::view::SourceKind::Helper && source.bytes > 0)
+    };
+    let root = tempfile::tempdir().unwrap();
+    let world = World { server: file, root, helper: helper.engine.clone() };
+    let (engine, dir) = (ana.engine.clone(), ana.dir.clone());
+    let requester = Requester { world: &world, engine, dir };
+    requester.until(id, helping).await;
+    let group = ana.group(
+        "reached",
+        |group| matches!(&group.members[0].reach, Reach::Reached { address } if address.is_empty()),
+    );
+    group.await;
+    let rows = ana.engine.peers().await.unwrap();
+    assert_eq!((rows[0].online, rows[0].no_way, rows[0].reached.as_ref()), (true, None, None));
+    requester.completes(id).await;
+}
+
+#[tokio::test]
 async fn who_leaves_is_gone_for_the_others() {
     let campus = Campus::new().await;
     let (ana, mo) = campus.met().await;
