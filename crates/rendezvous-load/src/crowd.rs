@@ -136,7 +136,9 @@ impl Crowd {
                     figures.failed(&format!("a visit: {}", refused.why));
                 }
             });
-            sleep(Duration::from_millis(every_ms)).await;
+            // Never in step with the server's own clock.
+            let share = rand::rng().random_range(0.5..1.5);
+            sleep(Duration::from_millis(every_ms).mul_f64(share)).await;
         }
         visits.join_all().await;
     }
