@@ -25,6 +25,7 @@ DIE_TIMEOUT_S = 10  # for a program that was told to end
 LOOK_TIMEOUT_S = 15  # for a command that only looks or decides
 KEPT_LINES = 10_000  # of a program's log …
 SHOWN_LINES = 15  # … and shown, when something failed
+SERVER_PORT = 8470
 SCENARIOS = {}
 
 
@@ -57,7 +58,7 @@ def ideal_s(size, rate):
 class Lab:
     """A lab that is up from `with` to the end of its block. Options as of `lab up`."""
 
-    binary, keep = None, False  # for all labs, from the command line
+    binary, server, keep = None, None, False  # for all labs, from the command line
 
     def __init__(self, **options):
         self.programs = []
@@ -118,6 +119,29 @@ class Lab:
         helper.peer = helper.wait_for("lending", LOOK_TIMEOUT_S)["peer"]
         return helper
 
+    def rendezvous(self, *more):
+        """Start a rendezvous server, and wait until it says who it is; `url` and `id` of it say so."""
+        if not os.access(self.server or "", os.X_OK):
+            raise Skipped(f"{self.server or 'no server'} cannot be run")
+        server = self.on("rv", self.server, "--listen", f"0.0.0.0:{SERVER_PORT}",
+                         "--data-dir", f"{self.dir}/rv/profile", *more)
+        server.wait_for_line(r"\b(listening)\b", LOOK_TIMEOUT_S)
+        server.id = server.wait_for_line(r"\bid ([a-z2-7]{52})$", LOOK_TIMEOUT_S)
+        server.url = f"https://rv.lab:{SERVER_PORT}"
+        return server
+
+    def group(self, host, server, name):
+        """Make a group on a host, which is its first member; returns the invite."""
+        said = self.ask(host, "--rendezvous", server.url, "group", "create", name, "--json")
+        made = next((event for event in said if "invite" in event), None)
+        if not made or made.get("server_id") != server.id:
+            raise Failed(f"the server is {server.id}, and group create says {said}")
+        return made["invite"]
+
+    def member(self, host, invite, *more):
+        """Start somebody who tells what a server says to members."""
+        return self.on(host, HERE + "/member", invite, *more)
+
     def ask(self, host, *argv):
         """Run a command of manyhands-cli to its end and return its events."""
         asked = self.start(host, *argv)
@@ -162,6 +186,13 @@ class Lab:
         with open(self.dir + "/origin/access.log") as log:
             return sum(json.loads(line)["bytes"] for line in log)
 
+    def answers_at_a_time(self):
+        """How many answers the web server was giving at a time, on average from the first to the last."""
+        with open(self.dir + "/origin/access.log") as log:
+            ends = [(answer["time"], answer["seconds"]) for answer in map(json.loads, log)]
+        whole = max(end for end, _ in ends) - min(end - seconds for end, seconds in ends)
+        return sum(seconds for _, seconds in ends) / whole
+
     def wait_for_sent(self, least):
         """What it has sent, once its log has so much: a request is told when it is over."""
         until = time.monotonic() + LOOK_TIMEOUT_S
@@ -179,6 +210,7 @@ class Program:
 
     def __init__(self, lab, host, argv):
         self.lab, self.host, self.began = lab, host, time.monotonic()
+        self.program = argv[argv.index("--") + 1]
         self.events, self.log = [], collections.deque(maxlen=KEPT_LINES)
         self.changed, self.open_outputs, self.ended = threading.Condition(), 2, None
         self.process = subprocess.Popen(
@@ -219,6 +251,17 @@ class Program:
             how = "the program ended" if self.over() else f"waited {timeout:.0f} s"
             raise Failed(f"no event {kind} {what}: {how}{self.last_words()}")
         return event
+
+    def wait_for_line(self, pattern, timeout):
+        """What the group of the pattern matches in the first line of the log that has it."""
+        def found():
+            return next(filter(None, (re.search(pattern, line) for line in self.log)), None)
+        with self.changed:
+            self.changed.wait_for(lambda: found() or self.over(), timeout)
+            match = found()
+        if match is None:
+            raise Failed(f"no line with {pattern}{self.last_words()}")
+        return match[1]
 
     def wait_for_bytes(self, least, timeout):
         return self.wait_for("progress", timeout, f"with {least} bytes",
@@ -271,7 +314,7 @@ class Program:
         for folder in filter(str.isdigit, os.listdir("/proc")):
             with contextlib.suppress(OSError), open(f"/proc/{folder}/cmdline", "rb") as cmdline:
                 argv = cmdline.read().split(b"\0")
-                if profile in argv and argv[0] == self.lab.binary.encode():
+                if profile in argv and argv[0] == self.program.encode():
                     yield f"/proc/{folder}"
 
     def cpu_seconds(self):

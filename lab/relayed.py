@@ -2,13 +2,13 @@
 import os
 
 from harness import (
-    HERE, LOOK_TIMEOUT_S, Lab, brought, ideal_s, scenario, size_of)
+    HERE, LOOK_TIMEOUT_S, MIB, Lab, brought, ideal_s, scenario, size_of)
 
 SLACK_S = 30  # for finding, asking and waiting
 RATE = "20mbit"  # what the origin gives each address
 GAIN = 3.6  # times as fast with three relays as alone …
 OF_FETCH = 0.95  # … and so much of what fetch mode brings over http
-RELEASE_S = 10  # until helpers that bring nothing are let go
+RELEASE_S = 15  # until helpers that bring nothing are let go: about eight, more where it is measured again
 ALONE = 1.1  # times as long as alone is not slower, on a busy machine
 HELP_S = 15  # until a peer is found and asked
 SAMPLE = 64  # bytes of the file that are looked for in what a helper saw
@@ -105,6 +105,54 @@ def relay_login(c):
         status = refused.finish(SLACK_S)
         c.check("without the cookie the server refuses", status != 0 and (
             refused.last("failed") or {}).get("code") == "refused-by-server", status)
+
+
+@scenario
+def relay_spread(c):
+    """Of a server that leads some requests to a mirror, a relay carries the rest while it is asked for that one, too."""
+    file = "96M"
+    servers = ["https://origin.lab", "https://mirror.lab"]
+    for answer in ("accept", "decline"):
+        with Lab(hosts=2, files=file, lan="1gbit", origin_per_ip=RATE) as campus:
+            helper = campus.lend("h2", "--allow-private-origins", accept="ask")
+            get = campus.get("h1", f"https://origin.lab/spread/{file}.bin", f"--ask={helper.peer}")
+            first = helper.wait_for("request", HELP_S)
+            c.check("the server of the link is agreed to", first["origins"] == servers[:1],
+                    first["origins"])
+            leads = f"{campus.dir}/origin/spread"
+            open(leads, "x").close()
+            campus.ask("h2", "accept", first["id"])
+            second = helper.wait_for("request", SLACK_S, "that names the mirror",
+                                     lambda e: e["id"] != first["id"])
+            c.check("the mirror is asked for, too", second["origins"] == servers, second["origins"])
+            os.remove(leads)
+            goes_on(get, MIB)
+            c.check("meanwhile it helps as agreed", get.help_states("h2") == ["asked", "accepted"]
+                    and not helper.last("helped"), get.help_states("h2"))
+            if answer == "accept":  # and everything leads there from now on
+                open(leads, "x").close()
+            campus.ask("h2", answer, second["id"])
+            if answer == "accept":
+                over = helper.wait_for("helped", LOOK_TIMEOUT_S, "as agreed first",
+                                       lambda e: e["id"] == first["id"])
+                at = helper.last("helping")
+                c.check("one session takes the place of the other", at["id"] == second["id"] and
+                        at["origins"] == servers and over["sentBytes"], at["origins"])
+            goes_on(get, 4 * MIB)
+            done = c.finished(get, file, ideal_s(size_of(file), RATE) + SLACK_S)
+            by, asked = brought(done), [e for e in helper.events if e["event"] == "request"]
+            c.check(f"after {answer}: it helps on, and is asked no more",
+                    by.get("h2", 0) >= size_of(file) // 8 and len(asked) == 2,
+                    f"{by}, asked {len(asked)} times")
+            c.check(f"after {answer}: that is all that is said",
+                    get.help_states("h2") == ["asked", "accepted"], get.help_states("h2"))
+
+
+def goes_on(get, bytes):
+    """A helper brings so much more."""
+    before = brought(get.last("progress")).get("h2", 0)
+    get.wait_for("progress", SLACK_S, f"with {bytes:,} bytes more of the helper",
+                 lambda e: brought(e).get("h2", 0) >= before + bytes)
 
 
 @scenario

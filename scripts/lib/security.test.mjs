@@ -7,7 +7,7 @@ import { ROOT } from './run.mjs';
 /** Where the tests of a name's first part are, and what a test is called there. */
 const PLACES = { tauri: 'src-tauri' };
 /** The numbers that the table must have. */
-const LINES = [...Array.from({ length: 31 }, (_, at) => at + 1), 37, 38];
+const LINES = Array.from({ length: 38 }, (_, at) => at + 1);
 
 const text = readFileSync(join(ROOT, 'docs/security.md'), 'utf8');
 

@@ -22,6 +22,7 @@ export const TEST_PACKAGES = [
   'git',
   'imagemagick',
   'iproute2',
+  'nftables',
   'nginx-light',
   'openbox',
   'openssl',

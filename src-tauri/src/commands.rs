@@ -3,14 +3,17 @@
 use std::path::Path;
 
 use manyhands_engine::view::{
-    Decision, FailureView, LendingChange, Query, RuleTerms, View, Welcome,
+    Decision, FailureView, InviteView, LendingChange, Query, RuleTerms, ServerFound, View, Welcome,
 };
-use manyhands_engine::{AskFor, DownloadId, Engine, Failure, FailureCode, NewDownload, PeerId};
+use manyhands_engine::{
+    AskFor, DownloadId, Engine, Failure, FailureCode, GroupId, Meeting, NewDownload, PeerId,
+};
 use tauri::ipc::Channel;
 use tauri::{AppHandle, State, WebviewWindow};
 use tauri_plugin_dialog::DialogExt;
 use tokio::sync::oneshot;
 
+use crate::brought::Brought;
 use crate::news::{News, Page};
 use crate::outside::Outside;
 use crate::words::Language;
@@ -139,6 +142,56 @@ pub async fn stop_helping(engine: State<'_, Engine>, id: String) -> Answer<bool>
 #[tauri::command]
 pub async fn set_lending(engine: State<'_, Engine>, change: LendingChange) -> Answer<()> {
     Ok(engine.set_lending(change).await?)
+}
+
+/// What a rendezvous server says of itself, before it is trusted.
+#[tauri::command]
+pub async fn look_at_server(engine: State<'_, Engine>, address: String) -> Answer<ServerFound> {
+    Ok(engine.look_at_server(&address).await?)
+}
+
+/// Makes a group at a server whose id the user has compared; says what the group's id is.
+#[tauri::command]
+pub async fn create_group(
+    engine: State<'_, Engine>,
+    server: ServerFound,
+    name: String,
+) -> Answer<String> {
+    Ok(engine.create_group(&server, &name).await?)
+}
+
+#[tauri::command]
+pub async fn join_group(engine: State<'_, Engine>, invite: String) -> Answer<String> {
+    Ok(engine.join_group(&invite).await?)
+}
+
+#[tauri::command]
+pub async fn leave_group(engine: State<'_, Engine>, group: GroupId) -> Answer<()> {
+    Ok(engine.leave_group(group).await.map(drop)?)
+}
+
+/// A group's invite, which is a secret.
+#[tauri::command]
+pub async fn invite(engine: State<'_, Engine>, group: GroupId) -> Answer<InviteView> {
+    Ok(engine.invite(group).await?)
+}
+
+/// Makes a new secret for a group: whoever has only the old invite is out. Says what the group's id is now.
+#[tauri::command]
+pub async fn rotate_group(engine: State<'_, Engine>, group: GroupId) -> Answer<String> {
+    Ok(engine.rotate_group(group).await?)
+}
+
+/// How others are found.
+#[tauri::command]
+pub async fn set_meeting(engine: State<'_, Engine>, meeting: Meeting) -> Answer<()> {
+    Ok(engine.set_meeting(meeting).await?)
+}
+
+/// The link that the program was opened with; once.
+#[tauri::command]
+pub async fn take_link(brought: State<'_, Brought>) -> Answer<Option<String>> {
+    Ok(brought.take())
 }
 
 /// The language of what is shown outside of the page.

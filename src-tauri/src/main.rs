@@ -6,10 +6,11 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
+use manyhands_app::Start;
 use tracing_subscriber::EnvFilter;
 
 /// The download manager in which friends on one network fetch a file together.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "manyhands", version)]
 struct Arguments {
     /// The profile: queue, piece maps, keys. Default: the user's
@@ -18,6 +19,12 @@ struct Arguments {
     /// What to log on standard error: error, warn, info, debug, or a filter such as manyhands_origin=debug
     #[arg(long, value_name = "LEVEL", default_value = "warn")]
     log: String,
+    /// Use rendezvous servers at http:// too, which is not encrypted
+    #[arg(long)]
+    insecure_http: bool,
+    /// An invite to a group, manyhands://join?…, or a link to download: the window asks what is to become of it
+    #[arg(value_name = "LINK")]
+    link: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -39,5 +46,7 @@ fn start(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         None => manyhands_engine::default_data_dir()
             .context("this user has no home folder; say where the profile is: --data-dir")?,
     };
-    manyhands_app::run(data_dir)
+    let start =
+        Start { data_dir, insecure_http: arguments.insecure_http, link: arguments.link.clone() };
+    manyhands_app::run(start)
 }

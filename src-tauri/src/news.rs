@@ -23,6 +23,8 @@ pub enum News {
     CloseAsked,
     /// The user wants to see the help requests.
     ShowRequests,
+    /// The program was opened with a link: take it, and ask what is to become of it.
+    LinkBrought,
 }
 
 /// The page that listens. The lock guards nothing but which page that is, and whether it shows life: one that was loaded again
@@ -94,9 +96,9 @@ mod tests {
 
     #[test]
     fn news_are_the_words_that_the_page_knows() {
-        let words = [News::Changed, News::CloseAsked, News::ShowRequests]
+        let words = [News::Changed, News::CloseAsked, News::ShowRequests, News::LinkBrought]
             .map(|news| serde_json::to_value(news).unwrap_or_default());
-        assert_eq!(words, ["changed", "close_asked", "show_requests"]);
+        assert_eq!(words, ["changed", "close_asked", "show_requests", "link_brought"]);
     }
 
     #[test]

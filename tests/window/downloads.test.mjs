@@ -202,6 +202,29 @@ test('a second start shows the window that is there', async () => {
   assert.match(second.stderr, /running already/);
 });
 
+test('a second start with an invite asks whether to join', async () => {
+  const invite = `manyhands://join?${new URLSearchParams({
+    v: '1',
+    s: 'https://rendezvous.example.org:8470',
+    id: `${'manyhands2'.repeat(5)}xa`,
+    k: 'AAECAwQFBgcICQoLDA0ODw',
+    n: 'Dorm 7 – 北楼',
+  })}`;
+  const second = spawnSync(process.env.MANYHANDS_BIN, ['--data-dir', profile, invite], {
+    encoding: 'utf8',
+    timeout: FINISH_MS,
+  });
+  assert.equal(second.status, 0, second.stderr);
+  const said = await app.text('[data-testid=join-facts]');
+  assert.ok(said.includes('Dorm 7 – 北楼') && said.includes('rendezvous.example.org:8470'), said);
+  await app.picture('join');
+  app.keys('Escape');
+  await app.gone('dialog');
+  await app.click('[data-testid=go-friends]');
+  await app.driver.executeScript(`document.querySelector('input[value=groups]').click();`);
+  await app.sees('[data-testid=nobody]');
+});
+
 test('a profile that the command line works on is told, on the screen too', async () => {
   const link = await serve('slow.bin', { bytes: 64 * MIB, rate: MIB / 8 });
   const other = join(profile, '../other');

@@ -156,6 +156,9 @@ fn help_words(help: &HelpRow) -> &'static str {
         (HelpState::Ended, Some(HelpReason::NoGain)) => {
             "brings nothing more: most likely both have the same public address"
         }
+        (HelpState::Ended, Some(HelpReason::Elsewhere)) => {
+            "cannot help: everything leads to another server, which it has not agreed to"
+        }
         (HelpState::Ended, Some(HelpReason::Mismatch)) => {
             "sent something else than the server; it is not asked again"
         }

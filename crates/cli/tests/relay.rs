@@ -39,9 +39,8 @@ const RATE: u64 = 2 << 20;
 const SEEDS: u64 = 20;
 /// Programs at the same time.
 const AT_ONCE: usize = 5;
-/// At least one of so many who changed bytes is named; on an idle machine almost all are. What was changed may never be read, as
-/// its lease was cut, and on a busy one the library for HTTP sometimes tells of a damaged connection as of a lost one.
-const NAMED_OF: usize = 4;
+/// Of so many who changed bytes at most one is not named: what it changed was never read, as its lease was cut first.
+const NAMED_OF: usize = 10;
 
 /// What a helper does to the stream that it carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -311,7 +310,7 @@ async fn many(meddling: Meddling) -> (usize, usize) {
 async fn named_when_it(meddling: Meddling) {
     let (meddled, named) = many(meddling).await;
     assert!(meddled > 0, "none did");
-    assert!(named * NAMED_OF >= meddled, "{named} of {meddled} are named");
+    assert!((meddled - named) * NAMED_OF <= meddled, "{named} of {meddled} are named");
 }
 
 /// The file is right, and nobody is called a liar for a bad line.

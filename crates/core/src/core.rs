@@ -580,6 +580,7 @@ fn download_of(input: &Input, leases: &BTreeMap<LeaseId, DownloadId>) -> Option<
         | Input::Persisted { download, .. }
         | Input::Digested { download, .. }
         | Input::HelpAnswered { download, .. }
+        | Input::HelpUnanswered { download, .. }
         | Input::HelperLost { download, .. }
         | Input::HelpEnded { download, .. }
         | Input::Finished { download, .. } => Some(*download),

@@ -5,6 +5,8 @@
 //! never comes back. Both types are sans-IO: facts in with the time since some fixed instant,
 //! orders out.
 
+#[cfg(test)]
+mod again_tests;
 mod ask;
 mod attention;
 mod desk;
@@ -95,6 +97,10 @@ pub enum HelpEnd {
     Completed,
     /// The requester paused or removed the download.
     Cancelled,
+    /// A session with more hosts has taken its place.
+    Replaced,
+    /// The server leads every request to a host that was not agreed to.
+    Elsewhere,
     /// The helper brought nothing that the others did not.
     NoGain,
     /// What it sent contradicts what the origin sends.

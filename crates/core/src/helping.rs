@@ -12,6 +12,8 @@ use crate::{HelpEnd, HelpMode, PeerId};
 pub const HELPER_LANES: u8 = 4;
 /// A helper that fails so often in a row, without a byte between, is given up.
 pub const HELPER_TRIES: u32 = 3;
+/// A helper whose requests lead to origins that it has not agreed to, so often in a row, without a byte between, is let go.
+pub const ELSEWHERE_TRIES: u32 = 6;
 /// For new origins a helper is asked so often in one run.
 const ASKED_AGAIN: u32 = 3;
 
@@ -97,11 +99,6 @@ impl Helping {
         self.peers.get(&peer).map_or(HelpMode::Fetch, |known| known.mode)
     }
 
-    #[must_use]
-    pub fn state(&self, peer: PeerId) -> Option<AskState> {
-        self.wanted.as_ref()?.state(peer)
-    }
-
     /// It is asked to connect to these.
     pub fn asked_for(&mut self, peer: PeerId, origins: &[Url]) {
         if let Some(known) = self.peers.get_mut(&peer) {
@@ -109,14 +106,22 @@ impl Helping {
         }
     }
 
-    /// Whether to ask a helper again because there is an origin that it has not agreed to. Servers that lead somewhere else each
-    /// time do not make prompts without end.
-    pub fn may_ask_again(&mut self, peer: PeerId, origins: &[Url]) -> bool {
-        let Some(known) = self.peers.get_mut(&peer) else { return false };
+    /// Asks a helper again if there is an origin that it has not been asked for. Servers that lead somewhere else each time do
+    /// not make prompts without end.
+    pub fn ask_again(&mut self, peer: PeerId, origins: &[Url], now: Duration) {
+        let may = self.wanted.as_ref().is_some_and(|wanted| wanted.may_ask_again(peer));
+        let Some(known) = self.peers.get_mut(&peer).filter(|_| may) else { return };
         let new = origins.iter().any(|origin| !known.origins.contains(origin));
-        let may = new && known.asked_again < ASKED_AGAIN;
-        known.asked_again += u32::from(may);
-        may
+        if new && known.asked_again < ASKED_AGAIN {
+            known.asked_again += 1;
+            self.handle(WantedInput::AskAgain { peer }, now);
+        }
+    }
+
+    /// Whether a helper is being asked for more than it has agreed to.
+    #[must_use]
+    pub fn is_asked_again(&self, peer: PeerId) -> bool {
+        self.wanted.as_ref().is_some_and(|wanted| wanted.is_asked_again(peer))
     }
 
     /// Where the help of each peer stands.

@@ -109,7 +109,12 @@ pub enum Input {
         peer: PeerId,
         answer: HelpAnswer,
     },
-    /// A peer cannot be reached any more.
+    /// [`Effect::AskHelp`] could not be done, or nobody knows what became of it.
+    HelpUnanswered {
+        download: DownloadId,
+        peer: PeerId,
+    },
+    /// A helper cannot be reached any more.
     HelperLost {
         download: DownloadId,
         peer: PeerId,
@@ -211,7 +216,8 @@ pub enum Effect {
         download: DownloadId,
         peer: PeerId,
     },
-    /// Close the session and say what it came to.
+    /// Close the session and say what it came to. With [`HelpEnd::Replaced`] it is the one before the last answer; what is
+    /// fetched from now on goes over the new one.
     EndHelp {
         download: DownloadId,
         peer: PeerId,

@@ -1,5 +1,7 @@
 //! One download while it runs: from opening its part file to putting the finished file in its place.
 
+#[cfg(test)]
+mod elsewhere_tests;
 mod end;
 mod helpers;
 mod trouble;
@@ -9,7 +11,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::help::{AskState, Gain, WantedEffect, WantedInput};
-use crate::helping::{HELPER_LANES, HELPER_TRIES, Helping};
+use crate::helping::{ELSEWHERE_TRIES, HELPER_LANES, HELPER_TRIES, Helping};
 use crate::io::{Effect, FetchTrouble, HelpOffer, Input, LeaseEnd, Now, RunId};
 use crate::piece_map::PieceMap;
 use crate::source::Source;
@@ -371,6 +373,9 @@ impl Run {
             Input::HelpAnswered { peer, answer, .. } => {
                 self.helping.handle(WantedInput::Answered { peer, answer }, now.monotonic);
             }
+            Input::HelpUnanswered { peer, .. } => {
+                self.helping.handle(WantedInput::Unanswered { peer }, now.monotonic);
+            }
             Input::HelperLost { peer, .. } => {
                 self.helping.handle(WantedInput::PeerLost { peer }, now.monotonic);
             }
@@ -617,7 +622,7 @@ impl Run {
             LeaseEnd::Trouble { trouble, failure } => {
                 self.trouble(record, id, brought, trouble, failure, now, shared);
             }
-            LeaseEnd::Elsewhere { to } => self.leads_elsewhere(record, id, to, now),
+            LeaseEnd::Elsewhere { to } => self.leads_elsewhere(record, id, to, now, shared),
         }
     }
 

@@ -32,6 +32,10 @@ pub struct Source {
     limit: Option<Limit>,
     doubtful: bool,
     paused_until: Duration,
+    /// Requests in a row, without a byte between, that were led to where it may not go …
+    elsewhere: u32,
+    /// … and until when it is not asked again because of that.
+    elsewhere_until: Duration,
 }
 
 /// The search for the number of connections that still pays: 1, 2, 4, 8 … while another one does.
@@ -72,6 +76,8 @@ impl Source {
             limit: None,
             doubtful: false,
             paused_until: Duration::ZERO,
+            elsewhere: 0,
+            elsewhere_until: Duration::ZERO,
         }
     }
 
@@ -90,7 +96,7 @@ impl Source {
     /// Whether it may be asked now.
     #[must_use]
     pub fn is_ready(&self, now: Duration) -> bool {
-        now >= self.wait_until && now >= self.paused_until
+        now >= self.wait_until && now >= self.paused_until && now >= self.elsewhere_until
     }
 
     /// From a request to its first byte, as seen lately.
@@ -106,6 +112,7 @@ impl Source {
     /// It has brought something: earlier failures are forgotten.
     pub fn record_success(&mut self) {
         self.failures = 0;
+        self.elsewhere = 0;
         self.doubtful = false;
     }
 
@@ -125,11 +132,31 @@ impl Source {
         if brought_something {
             self.failures = 0;
         } else {
-            let doubled = FIRST_BACKOFF.saturating_mul(1 << self.failures.min(8)).min(MAX_BACKOFF);
+            self.wait_until = now + pause_after(self.failures, jitter);
             self.failures += 1;
             self.doubtful = true;
-            self.wait_until = now + doubled.mul_f64(0.75 + 0.5 * jitter);
         }
+    }
+
+    /// A request was led to where it may not go: the next may be led elsewhere. Waits longer with each in a row; several at once
+    /// count as one. `jitter` is 0.0–1.0.
+    pub fn record_elsewhere(&mut self, now: Duration, jitter: f64) {
+        if now >= self.elsewhere_until {
+            self.elsewhere_until = now + pause_after(self.elsewhere, jitter);
+            self.elsewhere += 1;
+        }
+    }
+
+    /// How many such requests in a row there were without a byte between them.
+    #[must_use]
+    pub fn elsewhere(&self) -> u32 {
+        self.elsewhere
+    }
+
+    /// It may go to other places now.
+    pub fn forget_elsewhere(&mut self) {
+        self.elsewhere = 0;
+        self.elsewhere_until = Duration::ZERO;
     }
 
     /// How many failures in a row there were without a byte between them.
@@ -202,6 +229,12 @@ impl Source {
     }
 }
 
+/// How long to wait after another failure in a row.
+fn pause_after(earlier: u32, jitter: f64) -> Duration {
+    let doubled = FIRST_BACKOFF.saturating_mul(1 << earlier.min(8)).min(MAX_BACKOFF);
+    doubled.mul_f64(0.75 + 0.5 * jitter)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,5 +274,24 @@ mod tests {
         assert!(waits.windows(2).all(|w| w[0] <= w[1]) && waits[8] == MAX_BACKOFF, "{waits:?}");
         source.record_success();
         assert_eq!(source.failures(), 0);
+    }
+
+    #[test]
+    fn requests_led_elsewhere_are_made_less_and_less_until_a_byte_comes() {
+        let mut source = Source::new(4, Duration::ZERO);
+        let mut now = Duration::ZERO;
+        for (n, pause) in [(1, 500), (2, 1000), (3, 2000)] {
+            for _ in 0..4 {
+                source.record_elsewhere(now, 0.5);
+            }
+            assert_eq!(source.elsewhere(), n, "several at once count as one");
+            now += Duration::from_millis(pause);
+            assert!(!source.is_ready(now - Duration::from_millis(1)) && source.is_ready(now));
+        }
+        source.record_success();
+        source.record_elsewhere(now, 0.5);
+        assert_eq!(source.elsewhere(), 1);
+        source.forget_elsewhere();
+        assert!(source.is_ready(now));
     }
 }

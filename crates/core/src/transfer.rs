@@ -67,7 +67,7 @@ pub struct Lease {
     /// The source that waits for the tail of a cut.
     cut_for: Option<SourceId>,
     stopping: bool,
-    /// It was stopped because its source pauses.
+    /// It was stopped without a failure: its source pauses, or goes on in another way.
     paused: bool,
 }
 
@@ -77,7 +77,7 @@ pub struct EndedLease {
     pub source: SourceId,
     /// Whether it brought anything.
     pub brought: bool,
-    /// Whether it was stopped because its source pauses: that is nobody's failure.
+    /// Whether it was stopped because its source pauses, or goes on in another way: that is nobody's failure.
     pub paused: bool,
 }
 
@@ -201,6 +201,11 @@ impl Transfer {
         if let Some(source) = self.sources.get_mut(&id) {
             source.pause(until);
         }
+        self.interrupt(id)
+    }
+
+    /// Stops what a source is at, which is nobody's failure; it may be asked again at once.
+    pub fn interrupt(&mut self, id: SourceId) -> Vec<Order> {
         for lease in self.leases.values_mut().filter(|lease| lease.source == id) {
             lease.paused = true;
         }

@@ -57,8 +57,25 @@ enum Request {
     AnswerPairing { id: String, same: bool },
     /// How one goes on.
     PairingAfter { id: String, seen: PairingState },
-    /// A second start: show the window.
-    Raise,
+    /// A second start: show the window, and take the link that it was started with.
+    Raise {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        link: Option<String>,
+    },
+}
+
+/// What a second start of the desktop program has asked for last.
+#[derive(Clone, Default)]
+pub struct Raised {
+    /// What it was started with: an invite, or a link to download.
+    pub link: Option<String>,
+}
+
+impl std::fmt::Debug for Raised {
+    /// Never the link: an invite is a secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Raised").finish_non_exhaustive()
+    }
 }
 
 /// Takes the socket away and ends its task when dropped.
@@ -106,7 +123,7 @@ pub(crate) fn answers(data_dir: &Path) -> bool {
 pub(crate) fn listen(
     data_dir: &Path,
     engine: WeakEngine,
-    raised: Arc<watch::Sender<u64>>,
+    raised: Arc<watch::Sender<Raised>>,
 ) -> Result<Listening, OpenError> {
     let path = socket_path(data_dir);
     let _ = std::fs::remove_file(&path);
@@ -142,7 +159,7 @@ pub(crate) fn listen(
 async fn serve(
     stream: UnixStream,
     engine: &WeakEngine,
-    raised: &watch::Sender<u64>,
+    raised: &watch::Sender<Raised>,
 ) -> std::io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
@@ -171,8 +188,8 @@ async fn serve(
         Request::PairingAfter { id, seen } => {
             answer(&mut write, &engine.pairing_after(&id, seen).await).await
         }
-        Request::Raise => {
-            raised.send_modify(|times| *times += 1);
+        Request::Raise { link } => {
+            raised.send_replace(Raised { link });
             answer(&mut write, &(raised.receiver_count() > 0)).await
         }
         Request::Get { wanted } => {
@@ -345,12 +362,12 @@ impl Remote {
         Ok(serde_json::from_str(&answer).map_err(std::io::Error::from)?)
     }
 
-    /// Asks it to show its window. `false`: it has none, as the command line.
+    /// Asks it to show its window, and in it what is to become of a link. `false`: it has none, as the command line.
     ///
     /// # Errors
     /// It is not there.
-    pub async fn raise(&self) -> Result<bool, ControlError> {
-        self.ask_once(&Request::Raise).await
+    pub async fn raise(&self, link: Option<String>) -> Result<bool, ControlError> {
+        self.ask_once(&Request::Raise { link }).await
     }
 
     async fn ask(

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 use ts_rs::TS;
 
-use crate::control;
+use crate::control::{self, Raised};
 use crate::groups;
 use crate::network::{Network, NetworkConfig};
 use crate::present::Presenter;
@@ -84,7 +84,7 @@ struct Seen {
     recovered: Option<String>,
     network_failure: Option<String>,
     /// Whoever listens has a window.
-    raised: Arc<watch::Sender<u64>>,
+    raised: Arc<watch::Sender<Raised>>,
     device: Option<Device>,
     insecure_http: bool,
     /// Closed once the profile is free again.
@@ -238,7 +238,7 @@ impl Engine {
             touched_at: Duration::ZERO,
             clock: Clock::start(),
         };
-        let raised = Arc::new(watch::Sender::new(0));
+        let raised = Arc::new(watch::Sender::new(Raised::default()));
         let (running, ended) = watch::channel(());
         let seen = Seen {
             changes: seen_changes,
@@ -628,7 +628,7 @@ impl Engine {
 
     /// Changes when a second start of the desktop program wants the window to be shown.
     #[must_use]
-    pub fn raised(&self) -> watch::Receiver<u64> {
+    pub fn raised(&self) -> watch::Receiver<Raised> {
         self.seen.raised.subscribe()
     }
 

@@ -23,7 +23,7 @@ mod shell;
 pub mod view;
 mod writer;
 
-pub use control::{ControlError, Remote};
+pub use control::{ControlError, Raised, Remote};
 pub use engine::{
     AskFor, Config, Device, Engine, NewDownload, OpenError, check_header, default_data_dir,
 };

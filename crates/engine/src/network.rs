@@ -101,6 +101,8 @@ pub struct Network {
     pub policies: BTreeMap<DownloadId, Policy>,
     pub asking: BTreeMap<(DownloadId, PeerId), Asking>,
     pub sessions: BTreeMap<(DownloadId, PeerId), Arc<Session>>,
+    /// Sessions that are to take the place of one that still runs.
+    next_sessions: BTreeMap<(DownloadId, PeerId), Arc<Session>>,
     pub desk: HelpDesk,
     /// Friends in whose place another device answers, and which, until they are reached again.
     pub other_keys: BTreeMap<PeerId, PeerId>,
@@ -238,6 +240,7 @@ impl Network {
             policies: BTreeMap::new(),
             asking: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            next_sessions: BTreeMap::new(),
             desk,
             other_keys: BTreeMap::new(),
             lending,
@@ -355,6 +358,26 @@ impl Network {
         }
     }
 
+    /// A helper has agreed. Whether its session is still wanted: one whose request was taken back is ended at once.
+    pub fn take_session(&mut self, key: (DownloadId, PeerId), session: Arc<Session>) -> bool {
+        if self.asking.get(&key).is_none_or(|asking| asking.id() != Some(session.id)) {
+            self.farewells.spawn(session.end(HelpEnd::Cancelled, 0, 0));
+            return false;
+        }
+        self.asking.remove(&key);
+        let runs = self.sessions.contains_key(&key);
+        let place = if runs { &mut self.next_sessions } else { &mut self.sessions };
+        place.insert(key, session);
+        true
+    }
+
+    /// Whether this session has not been ended by this side.
+    #[must_use]
+    pub fn has_session(&self, key: (DownloadId, PeerId), id: HelpId) -> bool {
+        let sessions = [self.sessions.get(&key), self.next_sessions.get(&key)];
+        sessions.into_iter().flatten().any(|session| session.id == id)
+    }
+
     /// A help session of a download is over: forgets it and tells the helper what it came to.
     pub fn end_session(
         &mut self,
@@ -366,7 +389,11 @@ impl Network {
         if let Some(session) = self.sessions.remove(&key) {
             self.farewells.spawn(session.end(reason, received_bytes, used_bytes));
         }
-        self.asking.remove(&key);
+        match self.next_sessions.remove(&key) {
+            Some(next) if reason == HelpEnd::Replaced => drop(self.sessions.insert(key, next)),
+            Some(next) => drop(self.farewells.spawn(next.end(reason, 0, 0))),
+            None => {}
+        }
     }
 
     /// Takes a request back that nobody has answered.

@@ -296,12 +296,14 @@ fn help_reason(state: &AskState) -> Option<HelpReason> {
         AskState::Ended { reason } => match reason {
             HelpEnd::Completed => HelpReason::Completed,
             HelpEnd::Cancelled => HelpReason::Cancelled,
+            HelpEnd::Elsewhere => HelpReason::Elsewhere,
             HelpEnd::NoGain => HelpReason::NoGain,
             HelpEnd::Mismatch => HelpReason::Mismatch,
             HelpEnd::Budget => HelpReason::Budget,
             HelpEnd::Stopped => HelpReason::Stopped,
             HelpEnd::Lost => HelpReason::Lost,
-            HelpEnd::Other => HelpReason::Other,
+            // A helper has no other session to put in its place.
+            HelpEnd::Replaced | HelpEnd::Other => HelpReason::Other,
         },
     })
 }

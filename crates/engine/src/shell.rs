@@ -50,6 +50,8 @@ pub struct Fact {
     input: Input,
     part: Option<Arc<Part>>,
     session: Option<((DownloadId, PeerId), Arc<Session>)>,
+    /// The session that it is about: from one that was ended meanwhile it says nothing.
+    of: Option<((DownloadId, PeerId), HelpId)>,
 }
 
 /// The way for facts to the core.
@@ -64,16 +66,22 @@ impl Facts {
 
     /// Waits for room. After the end of the program nobody listens, and that is fine.
     pub async fn send(&self, input: Input) {
-        let _ = self.0.send(Fact { input, part: None, session: None }).await;
+        let _ = self.0.send(Fact { input, part: None, session: None, of: None }).await;
     }
 
     /// From threads.
     pub fn blocking_send(&self, input: Input) {
-        let _ = self.0.blocking_send(Fact { input, part: None, session: None });
+        let _ = self.0.blocking_send(Fact { input, part: None, session: None, of: None });
     }
 
     async fn send_with_part(&self, part: Option<Part>, input: Input) {
-        let _ = self.0.send(Fact { input, part: part.map(Arc::new), session: None }).await;
+        let _ =
+            self.0.send(Fact { input, part: part.map(Arc::new), session: None, of: None }).await;
+    }
+
+    /// What became of a session.
+    pub async fn send_of_session(&self, key: (DownloadId, PeerId), id: HelpId, input: Input) {
+        let _ = self.0.send(Fact { input, part: None, session: None, of: Some((key, id)) }).await;
     }
 
     /// The answer to a help request, with the session that it opened.
@@ -85,7 +93,7 @@ impl Facts {
         input: Input,
     ) {
         let session = Some(((download, peer), session));
-        let _ = self.0.send(Fact { input, part: None, session }).await;
+        let _ = self.0.send(Fact { input, part: None, session, of: None }).await;
     }
 }
 
@@ -200,7 +208,7 @@ impl Shell {
                     None => break None,
                 },
                 () = tokio::time::sleep(wait.unwrap_or(Duration::MAX)), if wait.is_some() => {
-                    self.handle(Fact { input: Input::Tick, part: None, session: None });
+                    self.handle(Fact { input: Input::Tick, part: None, session: None, of: None });
                 }
                 _ = told.tick() => self.tell_changes(),
             }
@@ -210,11 +218,14 @@ impl Shell {
         drop(asked_to_stop);
     }
 
-    fn handle(&mut self, Fact { input, part, session }: Fact) {
+    fn handle(&mut self, Fact { input, part, session, of }: Fact) {
         let now = self.clock.now();
         let agreed = session.as_ref().map(|(key, _)| *key);
-        if let (Some(network), Some((key, session))) = (&mut self.network, session) {
-            network.sessions.insert(key, session);
+        if let Some(network) = &mut self.network {
+            let too_late = of.is_some_and(|(key, id)| !network.has_session(key, id));
+            if too_late || session.is_some_and(|(key, new)| !network.take_session(key, new)) {
+                return;
+            }
         }
         let opened = part.map(|part| {
             let download = part.download;
@@ -223,7 +234,8 @@ impl Shell {
         });
         match &input {
             Input::LeaseEnded { lease, .. } => drop(self.running.remove(lease)),
-            Input::HelpAnswered { download, peer, .. } | Input::HelperLost { download, peer } => {
+            Input::HelpAnswered { download, peer, .. }
+            | Input::HelpUnanswered { download, peer } => {
                 if let Some(network) = &mut self.network {
                     network.asking.remove(&(*download, *peer));
                 }
@@ -727,7 +739,7 @@ impl Shell {
         let now = self.clock.now();
         let Some(network) = &mut self.network else { return };
         let Some(online) = network.online.get(&peer) else {
-            return self.core.handle(Input::HelperLost { download, peer }, now);
+            return self.core.handle(Input::HelpUnanswered { download, peer }, now);
         };
         let to_friend = network.is_friend(peer);
         let remote = online.remote.clone();

@@ -666,7 +666,7 @@ pub struct Candidate {
     /// Whether the rules would ask it by themselves. Another one is asked only when the user names it, which is the user's
     /// word that it may learn the link.
     pub proposed: bool,
-    /// How it would help: `relay` learns the servers and nothing else, `fetch` learns the link.
+    /// How it would help: `relay` learns neither link nor content, `fetch` learns both.
     #[ts(type = "'fetch' | 'relay'")]
     pub mode: HelpMode,
     /// Its last answer for this download.
@@ -718,6 +718,8 @@ pub enum HelpReason {
     Host,
     Completed,
     Cancelled,
+    /// The server sends everything to another server, which it has not agreed to.
+    Elsewhere,
     /// It brought nothing that this device does not get without it: most often both have the same public address.
     NoGain,
     /// What it sent is not what the server sends. It is not asked again.

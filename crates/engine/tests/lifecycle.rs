@@ -183,10 +183,15 @@ async fn a_second_instance_is_refused_and_can_hand_its_work_over() {
     followed.unwrap();
     assert!(last.unwrap().is_last());
     assert_eq!(world.names(), ["file.bin"]);
-    assert!(!remote.raise().await.unwrap(), "nobody has a window");
+    assert!(!remote.raise(None).await.unwrap(), "nobody has a window");
     let mut raised = world.engine().raised();
-    assert!(remote.raise().await.unwrap());
+    assert!(remote.raise(None).await.unwrap());
     raised.changed().await.unwrap();
+    assert_eq!(raised.borrow_and_update().link, None);
+    assert!(remote.raise(Some("manyhands://join?v=1".to_owned())).await.unwrap());
+    raised.changed().await.unwrap();
+    assert_eq!(raised.borrow().link.as_deref(), Some("manyhands://join?v=1"));
+    assert!(!format!("{:?}", raised.borrow()).contains("join"), "it is a secret");
 }
 
 #[tokio::test]

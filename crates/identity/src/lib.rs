@@ -16,6 +16,5 @@ pub use record::{RecordError, check_record, sign_record};
 pub use signature::{BadSignature, device_of_key, verify};
 pub use tls::{
     Blocked, Dialer, Expect, HANDSHAKE_TIMEOUT, HandshakeError, accept, anonymous_client_config,
-    anonymous_server_config,
-    connect, server_config,
+    anonymous_server_config, connect, server_config,
 };

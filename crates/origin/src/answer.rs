@@ -60,6 +60,7 @@ impl Body {
     ///
     /// # Errors
     /// - [`FetchError::Interrupted`]: it ended early. Go on with a new request from where this one ended.
+    /// - [`FetchError::Damaged`]: the same, and somebody on the way has changed bytes.
     /// - [`FetchError::Stalled`]: nothing came for the idle timeout. The same.
     pub async fn next(&mut self) -> Result<Option<Bytes>, FetchError> {
         if self.remaining == Some(0) {
@@ -108,10 +109,11 @@ impl Body {
             let next = async {
                 match &mut self.stream {
                     Stream::Ended => Ok(None),
-                    Stream::Http(response) => response
-                        .chunk()
-                        .await
-                        .map_err(|error| trouble::of_http_body(host, received_bytes, error)),
+                    Stream::Http(response) => {
+                        let chunk = response.chunk().await;
+                        let note = response.extensions().get();
+                        chunk.map_err(|e| trouble::of_http_body(host, received_bytes, e, note))
+                    }
                     Stream::Ftp(body) => body
                         .next()
                         .await

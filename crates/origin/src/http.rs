@@ -18,14 +18,15 @@ use crate::error::{FetchError, RedirectError};
 use crate::guard::{self, GuardedResolver, OptionalGuard};
 use crate::link::{self, host_of, without_user};
 use crate::origins::{FetchRequest, Options, ProxyMode};
+use crate::tunnel::Tunnels;
 use crate::{disposition, names, trouble};
 
 /// Browsers follow 20, curl 50; real links need three.
 pub(crate) const MAX_REDIRECTS: usize = 10;
 /// Connections kept per host for their next request: as many as a download may have.
-const MAX_IDLE_PER_HOST: usize = manyhands_core::MAX_CONNECTIONS as usize;
+pub(crate) const MAX_IDLE_PER_HOST: usize = manyhands_core::MAX_CONNECTIONS as usize;
 /// Servers close idle connections after 5 to 75 s; using one that is about to close costs a retry.
-const IDLE_CONNECTION_KEPT: Duration = Duration::from_secs(20);
+pub(crate) const IDLE_CONNECTION_KEPT: Duration = Duration::from_secs(20);
 /// Header values longer than this are cut: they are shown, not used.
 const MAX_SHOWN_HEADER: usize = 256;
 
@@ -34,6 +35,8 @@ pub(crate) struct Http {
     /// The only origins that redirects may lead to; `None`: any.
     pub(crate) consented: Option<Arc<[Origin]>>,
     client: Client,
+    /// Instead of the client for https: only this one knows what went wrong on the way.
+    tunnels: Option<Arc<Tunnels>>,
     guard: OptionalGuard,
     /// Everything goes through a proxy that was named to us.
     proxied: bool,
@@ -94,9 +97,19 @@ impl Http {
                 builder.build().map_err(|error| wrong("the HTTP client cannot be made", error))?
             }
         };
+        let tunnels = match &options.proxy {
+            ProxyMode::Through(proxy) if options.guard.is_none() && proxy.scheme() == "http" => {
+                Some(Tunnels::new(proxy, options).map(Arc::new).map_err(|error| {
+                    let text = format!("the client for the proxy cannot be made: {error}");
+                    Failure::new(FailureCode::Internal, text)
+                })?)
+            }
+            _ => None,
+        };
         Ok(Self {
             consented: None,
             client,
+            tunnels,
             guard: options.guard.clone(),
             proxied: options.guard.is_none() && matches!(options.proxy, ProxyMode::Through(_)),
             head_timeout: options.connect_timeout + options.idle_timeout,
@@ -188,9 +201,19 @@ impl Http {
             }
             get = get.headers(headers(&request.headers));
         }
-        match tokio::time::timeout(self.head_timeout, get.send()).await {
+        let sent = async {
+            match &self.tunnels {
+                Some(tunnels) if url.scheme() == "https" => {
+                    let request = get.build().map_err(|error| trouble::of_request(host, error))?;
+                    let sent = tunnels.send(request).await;
+                    sent.map_err(|error| trouble::of_tunnel(host, error))
+                }
+                _ => get.send().await.map_err(|error| trouble::of_request(host, error)),
+            }
+        };
+        match tokio::time::timeout(self.head_timeout, sent).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(match trouble::of_request(host, error) {
+            Ok(Err(error)) => Err(match error {
                 // It is not the server that was connected to.
                 FetchError::Connect { host, source, .. } if self.proxied => {
                     let why = "cannot be reached through the proxy";

@@ -21,6 +21,7 @@ mod moved;
 mod names;
 mod origins;
 mod trouble;
+mod tunnel;
 
 pub use answer::{Answer, Body};
 pub use error::{FetchError, RedirectError, Retry};

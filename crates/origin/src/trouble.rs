@@ -8,6 +8,7 @@ use suppaftp::FtpError;
 
 use crate::error::{Cause, FetchError};
 use crate::guard::{NameError, Refused};
+use crate::tunnel::{SendError, TlsNote};
 
 /// Chains longer than this are a circle.
 const MAX_CHAIN: usize = 32;
@@ -23,34 +24,54 @@ pub(crate) fn of_request(host: &str, error: reqwest::Error) -> FetchError {
     if error.is_dns() || find::<NameError>(&error).is_some() {
         return FetchError::NameNotFound { host, source: error.into() };
     }
-    if let Some(tls) = find::<rustls::Error>(&error) {
+    if error.is_builder() {
+        return FetchError::BadAnswer { host, source: error.into() };
+    }
+    let (connecting, timed_out) = (error.is_connect(), error.is_timeout());
+    of_sending(host, error.into(), connecting, timed_out)
+}
+
+/// No answer came through a proxy.
+pub(crate) fn of_tunnel(host: &str, error: SendError) -> FetchError {
+    of_sending(host.to_owned(), error.cause, error.connecting, false)
+}
+
+fn of_sending(host: String, error: Cause, connecting: bool, timed_out: bool) -> FetchError {
+    if let Some(tls) = find::<rustls::Error>(&*error) {
         if is_damage(tls) {
-            return FetchError::Damaged { host, received_bytes: 0, source: Some(error.into()) };
+            return FetchError::Damaged { host, received_bytes: 0, source: Some(error) };
         }
         let (why, untrusted) = tls_why(tls);
-        return FetchError::Tls { host, why, untrusted, source: Some(error.into()) };
+        return FetchError::Tls { host, why, untrusted, source: Some(error) };
     }
-    if error.is_connect() {
-        let kind = match find::<io::Error>(&error).map(io::Error::kind) {
-            _ if error.is_timeout() => io::ErrorKind::TimedOut,
+    if connecting {
+        let kind = match find::<io::Error>(&*error).map(io::Error::kind) {
+            _ if timed_out => io::ErrorKind::TimedOut,
             // Connecting reads nothing: only a handshake can end like this.
             Some(io::ErrorKind::UnexpectedEof) => {
                 let why = "it ended the handshake".to_owned();
-                return FetchError::Tls { host, why, untrusted: false, source: Some(error.into()) };
+                return FetchError::Tls { host, why, untrusted: false, source: Some(error) };
             }
             kind => kind.unwrap_or(io::ErrorKind::Other),
         };
-        return FetchError::Connect { host, why: connect_why(kind), source: Some(error.into()) };
+        return FetchError::Connect { host, why: connect_why(kind), source: Some(error) };
     }
-    if find::<hyper::Error>(&error).is_some_and(hyper::Error::is_parse) || error.is_builder() {
-        return FetchError::BadAnswer { host, source: error.into() };
+    if find::<hyper::Error>(&*error).is_some_and(hyper::Error::is_parse) {
+        return FetchError::BadAnswer { host, source: error };
     }
     interrupted(&host, 0, error)
 }
 
-/// The body ended early, or makes no sense from here on: what came before is good.
-pub(crate) fn of_http_body(host: &str, received_bytes: u64, error: reqwest::Error) -> FetchError {
-    if find::<rustls::Error>(&error).is_some_and(is_damage) {
+/// The body ended early, or makes no sense from here on: what came before is good. `note` is what TLS said of the connection;
+/// the error may not tell.
+pub(crate) fn of_http_body(
+    host: &str,
+    received_bytes: u64,
+    error: reqwest::Error,
+    note: Option<&TlsNote>,
+) -> FetchError {
+    let tls = note.and_then(TlsNote::read).or_else(|| find(&error));
+    if tls.is_some_and(is_damage) {
         let (host, source) = (host.to_owned(), Some(error.without_url().into()));
         return FetchError::Damaged { host, received_bytes, source };
     }
@@ -104,7 +125,7 @@ pub(crate) fn connect_why(kind: io::ErrorKind) -> &'static str {
 }
 
 /// The first error of type `T` in the chain.
-fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+pub(crate) fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     let mut next = Some(error);
     for _ in 0..MAX_CHAIN {
         let error = next?;

@@ -80,7 +80,9 @@ macro_rules! same_words {
     };
 }
 
-same_words!(Completed, Cancelled, NoGain, Mismatch, Budget, Stopped, Lost, Other);
+same_words!(
+    Completed, Cancelled, Replaced, Elsewhere, NoGain, Mismatch, Budget, Stopped, Lost, Other
+);
 
 pub(crate) fn identity_of(source: &Source) -> Identity {
     let validator = source.validator();

@@ -207,8 +207,12 @@ impl Lookout {
     ) {
         let mut greetings: JoinSet<Greeted> = JoinSet::new();
         let mut batch = Vec::new();
+        // Telling news changes nothing about who is due.
+        let (mut next, mut told) = (None, false);
         loop {
-            let next = self.greet_who_is_due(&mut greetings);
+            if !std::mem::take(&mut told) {
+                next = self.greet_who_is_due(&mut greetings);
+            }
             let due = async move {
                 match next {
                     Some(at) => sleep_until(at).await,
@@ -237,6 +241,7 @@ impl Lookout {
                 }
                 room = sender.reserve(), if !self.news.is_empty() => match room {
                     Ok(room) => {
+                        told = true;
                         if let Some(news) = self.next_news() {
                             room.send(news);
                         }

@@ -37,6 +37,8 @@ use crate::client::PeerClient;
 use crate::discovery::{Discovered, InterfaceRule};
 use crate::server::PeerServer;
 use connect::{Certificate, Way};
+#[cfg(fuzzing)]
+pub use events::{Event, EventReader, TooLong};
 use fault::Failure;
 pub use fault::ServerFault;
 use keeper::Keeper;

@@ -99,6 +99,10 @@ pub enum EndReason {
     Completed,
     /// The requester paused or removed the download, or took the request back.
     Cancelled,
+    /// The helper has agreed to another request of this requester, which takes the place of this one.
+    Replaced,
+    /// The origin leads every request to an origin that was not agreed to.
+    Elsewhere,
     /// This helper brought nothing that the others did not.
     NoGain,
     /// What it sent contradicts what the origin sends.

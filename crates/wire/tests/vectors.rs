@@ -97,12 +97,13 @@ fn each_state_of_a_help_request_is_written_as_in_its_vector() {
         received_bytes: Some((1 << 20) - 6),
         used_bytes: Some(1_000_000),
     };
+    let replaced = SessionEnd { reason: EndReason::Replaced, ..end.clone() };
     let by_helper = SessionEnd {
         by: Party::Helper,
         reason: EndReason::Stopped,
         received_bytes: None,
         used_bytes: None,
-        ..end
+        ..end.clone()
     };
     for (vector, revision, state) in [
         (vector!("state_pending"), 1, HelpState::Pending { expires_in_s: 60 }),
@@ -111,6 +112,7 @@ fn each_state_of_a_help_request_is_written_as_in_its_vector() {
         (vector!("state_expired"), 2, HelpState::Expired),
         (vector!("state_withdrawn"), 2, HelpState::Withdrawn),
         (vector!("state_ended"), 3, HelpState::Ended(end)),
+        (vector!("state_ended_replaced"), 3, HelpState::Ended(replaced)),
         (vector!("state_ended_by_helper"), 3, HelpState::Ended(by_helper)),
     ] {
         check(vector, &HelpRequestState { id: ID, revision, state });
@@ -125,6 +127,8 @@ fn the_end_report_is_written_as_in_its_vector() {
         used_bytes: 1_000_000,
     };
     check(vector!("end_report"), &report);
+    let elsewhere = EndReport { reason: EndReason::Elsewhere, ..report };
+    check(vector!("end_report_elsewhere"), &elsewhere);
 }
 
 /// The one example that the commitment and the code are worked out for.

@@ -1,6 +1,6 @@
 /** The engine behind the desktop shell. The only file that imports Tauri. */
 import { Channel, invoke } from '@tauri-apps/api/core';
-import type { News, View, Welcome } from '../types';
+import type { InviteView, News, ServerFound, View, Welcome } from '../types';
 import type { Backend } from './index';
 
 export const desktop: Backend = {
@@ -25,6 +25,14 @@ export const desktop: Backend = {
   setNeverHosts: (hosts) => invoke('set_never_hosts', { hosts }),
   pair: (who) => invoke<string>('pair', { who }),
   answerPairing: (id, same) => invoke<boolean>('answer_pairing', { id, same }),
+  lookAtServer: (address) => invoke<ServerFound>('look_at_server', { address }),
+  createGroup: (server, name) => invoke<string>('create_group', { server, name }),
+  joinGroup: (invite) => invoke<string>('join_group', { invite }),
+  leaveGroup: (group) => invoke('leave_group', { group }),
+  invite: (group) => invoke<InviteView>('invite', { group }),
+  rotateGroup: (group) => invoke<string>('rotate_group', { group }),
+  setMeeting: (meeting) => invoke('set_meeting', { meeting }),
+  takeLink: () => invoke<string | null>('take_link'),
   speak: (language) => invoke('speak', { language }),
   quit: () => invoke('quit'),
   welcome: () => invoke<Welcome>('welcome'),

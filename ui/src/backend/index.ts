@@ -9,11 +9,14 @@ import type {
   AskFor,
   Decision,
   FailureView,
+  InviteView,
   LendingChange,
   NewDownload,
   News,
   Query,
   RuleTerms,
+  ServerFound,
+  Together,
   View,
   Welcome,
 } from '../types';
@@ -52,6 +55,21 @@ export interface Backend {
   pair(who: string): Promise<string>;
   /** Whether the digits on both screens are the same. `false` when it is over. */
   answerPairing(id: string, same: boolean): Promise<boolean>;
+  /** What a rendezvous server says of itself, before it is trusted. */
+  lookAtServer(address: string): Promise<ServerFound>;
+  /** Makes a group at a server whose id the user has compared. @returns the group's id */
+  createGroup(server: ServerFound, name: string): Promise<string>;
+  /** @returns the group's id */
+  joinGroup(invite: string): Promise<string>;
+  leaveGroup(group: string): Promise<void>;
+  /** The group's invite, which is a secret. */
+  invite(group: string): Promise<InviteView>;
+  /** Makes a new secret: whoever has only the old invite is out. @returns the group's new id */
+  rotateGroup(group: string): Promise<string>;
+  /** How others are found. */
+  setMeeting(meeting: Together['meeting']): Promise<void>;
+  /** The link that the program was started with, or that a second start has brought; each is given once. */
+  takeLink(): Promise<string | null>;
   /** The language of what the shell shows by itself: its tray and its notifications. */
   speak(language: Language): Promise<void>;
   /** Ends the program in order. */

@@ -3,10 +3,12 @@ import type {
   BlockedRow,
   Candidate,
   Decision,
+  Found,
   HelpingRow,
   HelpReason,
   Lending,
   LendingChange,
+  NoWay,
   PairingState,
   PeerRow,
   RequestRow,
@@ -14,6 +16,7 @@ import type {
   Together,
 } from '../types';
 import { type Asked, type Entry, filterOf, join, modeOf } from './mock-download';
+import { type MockGroup, MockGroups } from './mock-groups';
 import { type MockPairing, MockPairings } from './mock-pairing';
 
 /** As in the engine: an unanswered request ends after this time. */
@@ -41,6 +44,9 @@ export interface MockPeer {
   otherKey?: boolean;
   /** What becomes of pairing with it. */
   pairs?: PairingState;
+  found?: Found[];
+  /** Why it cannot be reached, of one that is listed. */
+  noWay?: NoWay | null;
 }
 
 export interface MockRequest {
@@ -75,6 +81,7 @@ export class MockNetwork {
   #blocked: BlockedRow[];
   #neverHosts: string[];
   #lentTodayBytes: number;
+  readonly groups: MockGroups;
   readonly #pairings = new MockPairings();
   #toPair: MockPairing[];
   readonly #peers: Required<MockPeer>[];
@@ -91,6 +98,8 @@ export class MockNetwork {
     lending?: LendingChange;
     port?: number;
     pairings?: MockPairing[];
+    groups?: MockGroup[];
+    meeting?: Together['meeting'];
     rules?: { peer: string; terms: RuleTerms; lentTodayBytes: number }[];
     blocked?: BlockedRow[];
     neverHosts?: string[];
@@ -98,6 +107,7 @@ export class MockNetwork {
     now: number;
   }) {
     this.#now = options.now;
+    this.groups = new MockGroups(options.groups ?? [], options.meeting ?? 'automatic', options.now);
     this.#blocked = options.blocked ?? [];
     this.#neverHosts = options.neverHosts ?? ['ieeexplore.ieee.org', 'jstor.org'];
     this.#lentTodayBytes = options.lentTodayBytes ?? 0;
@@ -119,6 +129,8 @@ export class MockNetwork {
       paired: false,
       otherKey: false,
       pairs: 'paired',
+      found: peer.online === false ? [] : [{ by: 'lan' }],
+      noWay: null,
       ...peer,
     }));
     this.#coming = options.requests.map((plan) => ({
@@ -140,7 +152,7 @@ export class MockNetwork {
       lending: this.lending,
       online: rows.filter((row) => row.online).length,
       peers: rows
-        .filter((row) => (row.online || row.friend) && !this.#isBlocked(row.peer))
+        .filter((row) => (row.online || row.friend || row.noWay) && !this.#isBlocked(row.peer))
         .slice(0, Math.min(wanted, MAX_PEERS)),
       requests: this.#requests.map(({ row, untilMs }) => ({
         ...row,
@@ -151,8 +163,8 @@ export class MockNetwork {
       lentBytesPerS: this.#helping.reduce((sum, { row }) => sum + row.bytesPerS, 0),
       lentTodayBytes: this.#lentTodayBytes,
       neverHosts: this.#neverHosts,
-      meeting: 'automatic',
-      groups: [],
+      meeting: this.groups.meeting,
+      groups: this.groups.rows(),
       rules: [...this.#rules]
         .map(([peer, { terms, lentTodayBytes }]) => ({
           peer,
@@ -292,6 +304,7 @@ export class MockNetwork {
   step(ms: number, entries: Entry[]): void {
     this.#now += ms;
     this.#arrive();
+    this.groups.step(ms, this.#now);
     this.#requests = this.#requests.filter(({ untilMs }) => untilMs > this.#now);
     for (const { plan, row } of this.#helping) {
       row.bytesPerS = plan.takesBytesPerS ?? 3_000_000;
@@ -428,11 +441,11 @@ function peerRow(peer: Required<MockPeer>, entries: Entry[]): PeerRow {
     friend: peer.friend,
     paired: peer.friend && peer.paired,
     otherKey: peer.otherKey,
-    found: [],
-    reached: null,
-    noWay: null,
+    found: peer.found,
+    reached: peer.online ? (peer.addresses[0] ?? null) : null,
+    noWay: peer.noWay,
     lending: peer.online && peer.lending,
-    addresses: peer.online ? peer.addresses : [],
+    addresses: peer.online || peer.noWay ? peer.addresses : [],
     helpsWith: helped.length,
     bytesPerS: Math.round(helped.reduce((sum, entry) => sum + brings(entry), 0)),
   };

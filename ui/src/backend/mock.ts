@@ -9,12 +9,15 @@ import type {
   Counts,
   Decision,
   Filter,
+  InviteView,
   LendingChange,
   NewDownload,
   News,
   Query,
   RowState,
   RuleTerms,
+  ServerFound,
+  Together,
   View,
   Welcome,
 } from '../types';
@@ -33,10 +36,11 @@ import {
   sum,
   transfer,
 } from './mock-download';
+import type { MockGroup, MockGroups } from './mock-groups';
 import { MockNetwork, type MockPeer, type MockRequest } from './mock-network';
 import type { MockPairing } from './mock-pairing';
 
-export type { MockDownload, MockPairing, MockPeer, MockRequest };
+export type { MockDownload, MockGroup, MockPairing, MockPeer, MockRequest };
 
 const MAX_ACTIVE = 3;
 const MAX_ROWS = 200;
@@ -51,6 +55,8 @@ export interface MockWorld {
   lending?: LendingChange;
   /** Others who want to pair. */
   pairings?: MockPairing[];
+  groups?: MockGroup[];
+  meeting?: Together['meeting'];
   rules?: { peer: string; terms: RuleTerms; lentTodayBytes: number }[];
   blocked?: { peer: string; name: string }[];
   neverHosts?: string[];
@@ -74,6 +80,7 @@ export class MockBackend implements Backend {
   #random: () => number;
   readonly #downloadDir: string;
   readonly #network: MockNetwork | null;
+  #link: string | null = null;
   readonly #networkFailure: string | null;
   recovered: string | null = null;
   /** What the dialog for folders answers. */
@@ -119,6 +126,12 @@ export class MockBackend implements Backend {
   /** Tells the page something, as the shell does. */
   say(news: News): void {
     this.#heard(news);
+  }
+
+  /** A second start brings a link; so does the first, before the page listens. */
+  bringLink(link: string): void {
+    this.#link = link;
+    this.say('link_brought');
   }
 
   async view(query: Query): Promise<View> {
@@ -286,6 +299,40 @@ export class MockBackend implements Backend {
     return was;
   }
 
+  async lookAtServer(address: string): Promise<ServerFound> {
+    return this.#groups.lookAt(address);
+  }
+
+  async createGroup(server: ServerFound, name: string): Promise<string> {
+    return this.#changing((groups, now) => groups.create(server, name, now));
+  }
+
+  async joinGroup(invite: string): Promise<string> {
+    return this.#changing((groups, now) => groups.join(invite, now));
+  }
+
+  async leaveGroup(group: string): Promise<void> {
+    this.#changing((groups) => groups.leave(group));
+  }
+
+  async invite(group: string): Promise<InviteView> {
+    return this.#groups.invite(group);
+  }
+
+  async rotateGroup(group: string): Promise<string> {
+    return this.#changing((groups, now) => groups.rotate(group, now));
+  }
+
+  async setMeeting(meeting: Together['meeting']): Promise<void> {
+    this.#changing((groups) => (groups.meeting = meeting));
+  }
+
+  async takeLink(): Promise<string | null> {
+    const link = this.#link;
+    this.#link = null;
+    return link;
+  }
+
   async speak(language: Language): Promise<void> {
     this.spoken.push(language);
   }
@@ -304,6 +351,17 @@ export class MockBackend implements Backend {
 
   async watch(heard: (news: News) => void): Promise<void> {
     this.#heard = heard;
+  }
+
+  get #groups(): MockGroups {
+    if (!this.#network) throw failure('internal', 'There is no network.');
+    return this.#network.groups;
+  }
+
+  #changing<T>(change: (groups: MockGroups, now: number) => T): T {
+    const changed = change(this.#groups, this.#now);
+    this.#touch();
+    return changed;
   }
 
   #touch(): void {

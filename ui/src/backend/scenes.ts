@@ -1,5 +1,12 @@
 /** Scenes for the mock: what a page looks like on a full day, alone, with errors, with ten thousand rows. */
-import { MockBackend, type MockDownload, type MockPeer, type MockWorld } from './mock';
+import type { MemberRow, NoWay, ServerTrouble } from '../types';
+import {
+  MockBackend,
+  type MockDownload,
+  type MockGroup,
+  type MockPeer,
+  type MockWorld,
+} from './mock';
 
 const MB = 1_000_000;
 
@@ -126,6 +133,88 @@ const refusing: MockPeer[] = [
   { peer: 'jo', name: 'Jo', friend: true, otherKey: true, online: false },
 ];
 
+const byNorth = { by: 'group', name: 'Dorm 7 – North' } as const;
+const reached = (peer: string, name: string, address: string, friend = true): MemberRow => ({
+  peer,
+  name,
+  friend,
+  reach: { reach: 'reached', address },
+});
+const out = (peer: string, name: string, why: NoWay, friend = false): MemberRow => ({
+  peer,
+  name,
+  friend,
+  reach: { reach: 'no', why },
+});
+
+/** A dormitory of many subnets: some are reached, others are listed alone. */
+const dormitory: MockPeer[] = [
+  {
+    peer: 'mo',
+    name: 'Mo',
+    friend: true,
+    paired: true,
+    found: [{ by: 'lan' }, byNorth],
+    bringsBytesPerS: 10.6 * MB,
+  },
+  {
+    peer: 'ana',
+    name: 'Ana',
+    friend: true,
+    found: [byNorth],
+    addresses: ['10.7.12.4:26269'],
+    bringsBytesPerS: 10.4 * MB,
+  },
+  { peer: 'wei', name: 'Wei 伟', friend: true, found: [byNorth], addresses: ['10.7.31.9:26269'] },
+  {
+    peer: 'priya',
+    name: 'Priya',
+    friend: true,
+    online: false,
+    found: [byNorth, { by: 'known' }],
+    noWay: 'no_answer',
+    addresses: ['10.7.40.2:26269'],
+  },
+  {
+    peer: 'kim',
+    name: 'kim-thinkpad',
+    online: false,
+    found: [byNorth],
+    noWay: 'no_answer',
+    addresses: ['10.7.40.77:31200'],
+  },
+  { peer: 'sam', name: 'Sam', online: false, found: [byNorth], noWay: 'refused' },
+  { peer: 'jo', name: 'Jo', friend: true, online: false, found: [{ by: 'known' }] },
+];
+const north: MockGroup = {
+  name: 'Dorm 7 – North',
+  members: [
+    reached('ana', 'Ana', '10.7.12.4:26269'),
+    reached('mo', 'Mo', '10.42.3.17:26269'),
+    reached('wei', 'Wei 伟', '10.7.31.9:26269'),
+    { peer: 'lab', name: 'lab-pc-204', friend: false, reach: { reach: 'ringing' } },
+    { peer: 'tal', name: 'Tal', friend: false, reach: { reach: 'trying' } },
+    out('kim', 'kim-thinkpad', 'no_answer'),
+    out('priya', 'Priya', 'no_answer', true),
+    out('sam', 'Sam', 'refused'),
+  ],
+};
+const course: MockGroup = {
+  name: '操作系统 2026',
+  server: 'http://10.8.0.5:8470',
+  state: { state: 'trouble', why: 'no_answer', retryInS: 24 },
+};
+const troubles: ServerTrouble[] = [
+  'unknown_name',
+  'other_key',
+  'no_server',
+  'clock',
+  'busy',
+  'refused',
+  'plain_http',
+];
+const allWays: NoWay[] = ['no_route', 'other_device', 'no_address'];
+
 const terms = { dailyBytes: 10_000 * MB, bytesPerS: 12.5 * MB };
 const ruled: MockWorld = {
   peers: people.map((peer) => (peer.peer === 'jo' ? { ...peer, otherKey: true } : peer)),
@@ -227,18 +316,45 @@ const scenes: Record<string, { world: MockWorld; afterMs: number }> = {
     },
     afterMs: 12_000,
   },
+  groups: {
+    world: { downloads: alone, peers: dormitory, groups: [north, course], lending },
+    afterMs: 8000,
+  },
+  troubles: {
+    world: {
+      downloads: alone,
+      groups: [
+        { name: '1', state: { state: 'connecting' } },
+        { name: '2', members: allWays.map((why) => out(why, why, why)) },
+        { name: '' },
+        ...troubles.map((why, i): MockGroup => {
+          const retryInS = why === 'refused' ? null : 40 * i;
+          return { name: `${3 + i}`, state: { state: 'trouble', why, retryInS } };
+        }),
+      ],
+    },
+    afterMs: 0,
+  },
+  listed: { world: { downloads: alone, groups: [{ name: 'Dorm 7 – North' }] }, afterMs: 4000 },
+  unused: {
+    world: { downloads: alone, peers: people, groups: [north], meeting: 'lan_only' },
+    afterMs: 4000,
+  },
+  groupless: { world: { downloads: alone, meeting: 'server_only' }, afterMs: 4000 },
   error: { world: { downloads: errors, peers: people }, afterMs: 0 },
   many: { world: { downloads: many, peers: people }, afterMs: 5000 },
   empty: { world: { peers: people }, afterMs: 0 },
 };
 
-/** The mock that the address asks for, `?scene=full`; it runs on unless `&still`, and asks to be closed with `&closing`. */
+/** The mock that the address asks for, `?scene=full`; it runs on unless `&still`, asks to be closed with `&closing`, and brings a link with `&link=…`. */
 export function sceneOf(search: string): MockBackend {
   const wishes = new URLSearchParams(search);
   const scene = scenes[wishes.get('scene') ?? 'full'] ?? { world: {}, afterMs: 0 };
   const backend = new MockBackend({ ...scene.world, seed: 7 });
   backend.advance(scene.afterMs);
   if (!wishes.has('still')) backend.run();
+  const link = wishes.get('link');
+  if (link !== null) backend.bringLink(link);
   if (wishes.has('closing')) setTimeout(() => backend.say('close_asked'));
   return backend;
 }

@@ -15,7 +15,7 @@ lending: boolean,
  */
 proposed: boolean, 
 /**
- * How it would help: `relay` learns the servers and nothing else, `fetch` learns the link.
+ * How it would help: `relay` learns neither link nor content, `fetch` learns both.
  */
 mode: 'fetch' | 'relay', 
 /**

@@ -3,4 +3,4 @@
 /**
  * Why there is no help, or no more.
  */
-export type HelpReason = "no" | "not_lending" | "too_many" | "host" | "completed" | "cancelled" | "no_gain" | "mismatch" | "budget" | "stopped" | "lost" | "other";
+export type HelpReason = "no" | "not_lending" | "too_many" | "host" | "completed" | "cancelled" | "elsewhere" | "no_gain" | "mismatch" | "budget" | "stopped" | "lost" | "other";

@@ -3,4 +3,4 @@
 /**
  * One piece of news.
  */
-export type News = "changed" | "close_asked" | "show_requests";
+export type News = "changed" | "close_asked" | "show_requests" | "link_brought";

@@ -6,8 +6,11 @@ import type {
   HelpState,
   Lending,
   LimitView,
+  NoWay,
   PairingState,
   RowState,
+  ServerTrouble,
+  Together,
   VerificationView,
 } from '../types';
 
@@ -68,6 +71,7 @@ const helpReasons: Record<HelpReason, string> = {
   host: 'does not lend for this server',
   completed: 'the file is complete',
   cancelled: 'was not needed any more',
+  elsewhere: 'cannot help: the server sends everything to another server, which was not agreed to',
   no_gain:
     'brings nothing more: most likely you both reach the server from the same public address',
   mismatch:
@@ -154,7 +158,7 @@ const accepts: Record<Lending['accept'], string> = {
 const acceptHelp: Record<Lending['accept'], string> = {
   ask: 'You decide about each request.',
   friends: 'Friends are helped without a question; strangers still have to ask.',
-  all: 'Whoever asks on this network is helped without a question.',
+  all: 'Whoever asks, on this network or in your groups, is helped without a question.',
 };
 
 const asks: Record<AskChoice, string> = {
@@ -168,7 +172,105 @@ const askHelp: Record<AskChoice, string> = {
   friends:
     'Friends who lend are asked. With https they carry your encrypted connection wherever they can; one who cannot learns the link if its SHA-256 is given. An http or ftp link they learn. A link with a “?” in it is not passed on by itself.',
   everyone:
-    'Strangers on this network are asked too. With https they only carry your encrypted connection; an http or ftp link they learn only where its SHA-256 is given. With a login only friends are asked, to carry.',
+    'Strangers on this network and in your groups are asked too. With https they only carry your encrypted connection; an http or ftp link they learn only where its SHA-256 is given. With a login only friends are asked, to carry.',
+};
+
+/** How others are found: what the choice is called … */
+const meetings: Record<Together['meeting'], string> = {
+  automatic: 'Automatic',
+  lan_only: 'This network only',
+  server_only: 'Groups only',
+};
+
+/** … and what it means. */
+const meetingHelp: Record<Together['meeting'], string> = {
+  automatic: 'On this network by multicast, and beyond its routers in the groups that you are in.',
+  lan_only:
+    'On this network by multicast alone. No server hears of this device; whoever is behind a router is not found.',
+  server_only: 'In your groups alone. Nothing is announced on this network.',
+};
+
+/**
+ * Why somebody who is listed cannot be reached: in a few words, as a heading, and what can be done. `port`: theirs;
+ * `own`: this device's.
+ */
+const noWays: Record<
+  NoWay,
+  { short: string; title: string; text: (port: string, own: string) => string }
+> = {
+  no_answer: {
+    short: 'listed, but nothing answers',
+    title: 'Listed, but nothing answers',
+    text: (port) =>
+      `Either a firewall on the other computer swallows the call: there Manyhands has to be let in on TCP port ${port}. Or the Wi-Fi of one of you keeps its devices apart, as guest and campus networks often do: a cable or another Wi-Fi helps.`,
+  },
+  refused: {
+    short: 'listed, but the computer refuses',
+    title: 'Listed, but the other computer refuses',
+    text: (port) =>
+      `Manyhands has most likely just ended there, and goes off the list within minutes. If it does run, a firewall on that computer refuses TCP port ${port}: it has to let Manyhands in.`,
+  },
+  no_route: {
+    short: 'listed, but no way leads there',
+    title: 'Listed, but no way leads there from here',
+    text: () =>
+      'Your networks are not joined, or one has only IPv6 and the other only IPv4. Being on the same campus network or VPN helps.',
+  },
+  other_device: {
+    short: 'listed, but another device answers',
+    title: 'Listed, but another device answers there',
+    text: () =>
+      'The address belongs to another device by now, or somebody pretends to be them. Nothing was sent to it. It comes right by itself when the new address is listed; if it does not, Manyhands has to be started again there.',
+  },
+  no_address: {
+    short: 'listed without an address',
+    title: 'Listed without an address',
+    text: (_port, own) =>
+      `The other computer has no address at which it could be called. It can still call you: see that your own firewall lets Manyhands in on TCP port ${own}.`,
+  },
+};
+
+/** Why a rendezvous server is of no use now, and what can be done. `port`: the server's. */
+const serverTroubles: Record<ServerTrouble, { title: string; text: (port: string) => string }> = {
+  unknown_name: {
+    title: 'The server’s name leads nowhere',
+    text: () =>
+      'Check your network connection. If it works otherwise, ask whoever runs the server: with another name everybody needs a new invite.',
+  },
+  no_answer: {
+    title: 'The server does not answer',
+    text: (port) =>
+      `It may be down, or something on the way blocks TCP port ${port}. Nothing that runs is stopped by it, and friends whose address is known are still reached.`,
+  },
+  other_key: {
+    title: 'Another server answers there',
+    text: () =>
+      'It has not the key that the invite names, so it is told nothing. Ask whoever runs the server: set up anew it needs new invites; otherwise somebody pretends to be it. The sign-in page of a Wi-Fi does this too: open any web page first.',
+  },
+  no_server: {
+    title: 'What answers there is no rendezvous server',
+    text: () =>
+      'It may be of another version, or not have been started. Ask whoever runs it, and see that Manyhands is up to date.',
+  },
+  clock: {
+    title: 'The clocks differ too much',
+    text: () =>
+      'The time of this computer and that of the server are minutes apart. Let the system set the time by itself, here and there.',
+  },
+  busy: {
+    title: 'The server is busy',
+    text: () => 'It takes nobody in at the moment and has said when to come back.',
+  },
+  refused: {
+    title: 'The server refuses this device',
+    text: () =>
+      'It does not accept what this device says of itself. See that Manyhands is up to date; if it is, ask whoever runs the server.',
+  },
+  plain_http: {
+    title: 'The connection would not be encrypted',
+    text: () =>
+      'The server’s address begins with http://. Ask whoever runs it for one with https://. Where something else takes care of encryption, start Manyhands with --insecure-http.',
+  },
 };
 
 /** What went wrong, in a few words, and what the user can do. `hint` is the sentence of `FailureCode::hint`. */
@@ -375,6 +477,10 @@ export const en = {
   pairingStates,
   asks,
   askHelp,
+  meetings,
+  meetingHelp,
+  noWays,
+  serverTroubles,
 
   list: {
     label: 'Downloads',
@@ -521,7 +627,7 @@ export const en = {
     neverSaved: 'Saved',
     firstTitle: 'Lend your line to others?',
     firstText:
-      'Others on this network may then ask you to help with a download. You decide about each request, nothing is stored on your disk, and the switch ends everything at once. No more than this is lent:',
+      'Others on this network and in your groups may then ask you to help with a download. You decide about each request, nothing is stored on your disk, and the switch ends everything at once. No more than this is lent:',
     firstLater: 'You can change this at any time in the settings.',
     firstCancel: 'Leave it off',
   },
@@ -623,8 +729,16 @@ export const en = {
     copy: 'Copy the device id',
     copied: 'Copied',
     friend: 'Friend',
-    stranger: 'Seen on this network',
+    stranger: 'No friend yet',
     ruled: 'helped always',
+    /** How it was found … */
+    byLan: 'on this network',
+    byKnown: 'known from before',
+    byGroup: (group: string) => `listed in ${group}`,
+    /** … and where it was reached. */
+    reachedAt: (address: string) => `reached at ${address}`,
+    /** Opens what can be done about somebody who is listed and cannot be reached. */
+    why: 'Why, and what to do',
     paired: 'Paired: you compared the digits on both screens',
     otherKey: (name: string) =>
       `Another device answers where ${name} was. Nothing is sent to it. Ask ${name}: if that device was set up anew, remove the friend and pair again; otherwise somebody may pretend to be it.`,
@@ -642,16 +756,134 @@ export const en = {
     doesNotLend: 'does not lend',
     isOnline: 'online',
     isOffline: 'offline',
+    isOut: 'not reached',
     helps: (n: number) => (n === 1 ? 'helps you with 1 download' : `helps you with ${n} downloads`),
     emptyTitle: 'Nobody else is here yet',
+    /** In no group. */
     emptyText:
-      'Whoever runs Manyhands on this network is found without any set-up. They become friends as soon as one of you has helped the other. If somebody is missing, check:',
+      'Whoever runs Manyhands on this network is found without any set-up. Routers do not pass that on: with people in other buildings, subnets or Wi-Fis you meet in a group.',
+    emptyListed:
+      'Nobody else of your groups is online right now, and nobody is seen on this network.',
+    emptyListedOnly: 'Nobody else of your groups is online right now.',
+    emptyLanOnly:
+      'Others are looked for on this network alone, so nobody in your groups is found. The settings change that.',
+    emptyServerOnly:
+      'Others are looked for in groups alone, and you are in none. Join one, make one, or let this network be searched: the settings change that.',
+    emptyTrouble:
+      'The servers of your groups cannot be used now, so nobody is found there. Groups says why.',
+    checks: 'If somebody on this network is missing, check:',
     check: {
-      network: 'Both computers are on the same network. Guest networks often keep them apart.',
+      network:
+        'Both computers are on the same network, with no router between. Guest networks often keep them apart.',
       firewall: (port: number) =>
         `No firewall stands between: TCP port ${port}, and UDP port 5353 by which others are found.`,
       lending: 'Lending is switched on here and there: only who lends can be asked for help.',
     },
+  },
+
+  /** Groups at rendezvous servers. */
+  groups: {
+    tab: 'Groups',
+    intro:
+      'In a group people find each other across routers. A rendezvous server keeps the list of who is online; it learns no link and no file, and no download passes through it.',
+    join: 'Join a group…',
+    make: 'Make a group…',
+    emptyTitle: 'You are in no group',
+    invite: 'Show invite',
+    more: (name: string) => `More for ${name}`,
+    menu: { rotate: 'New invite…', leave: 'Leave group…' },
+    unnamed: 'Group without a name',
+    off: 'not used',
+    connecting: 'connecting',
+    online: 'connected',
+    trouble: 'no connection',
+    offText: 'The settings say that others are looked for on this network alone.',
+    change: 'Settings…',
+    retry: (duration: string) => `Tried again in ${duration}.`,
+    retryNow: 'Being tried again.',
+    noRetry: 'This is not tried again by itself.',
+    stillKnown: 'Who was listed last:',
+    /** Beside the name. */
+    reached: (reached: string, listed: string) => `${reached} of ${listed} reached`,
+    nobody: 'Nobody else is listed right now. Whoever has the invite and is online appears here.',
+    members: (name: string) => `Members of ${name}`,
+    member: { reached: 'reached', trying: 'being called', ringing: 'asked to call here' },
+    friend: 'Friend',
+    stranger: 'No friend yet',
+    /** On the page of people, where the servers of some groups are of no use. */
+    troubleOf: (group: string, trouble: string) => `${group}: ${trouble}`,
+    look: 'Look',
+    and: (names: string[]) => names.join(', '),
+    wrong: 'This did not work.',
+    cancel: 'Cancel',
+    server: 'Server',
+    serverId: 'Server id',
+    plain:
+      'The connection to this server is not encrypted: whoever is between can see who is online, and from where. Nobody can pass for somebody else even so.',
+  },
+
+  join: {
+    title: 'Join a group',
+    titleOf: (name: string) => `Join ${name}?`,
+    field: 'Invite',
+    fieldHelp: 'Somebody who is in the group gives it to you: a link that begins with manyhands://',
+    group: 'Group',
+    seenAs: 'Seen as',
+    sees: (name: string) =>
+      `Whoever is in the group sees when this device is online, its name “${name}” and its addresses, and may ask you for help. The server sees when and from where you are online.`,
+    notUsed:
+      'The settings say that others are looked for on this network alone: nobody is found in the group until that is changed.',
+    submit: 'Join',
+    joined: (name: string) => `You are in ${name}`,
+    joinedText: 'Whoever is online appears in a moment.',
+    noNetwork: 'Groups need the network, which cannot be used now.',
+    wrong: {
+      'no-invite':
+        'This is no invite. It begins with manyhands://join? and has to be copied whole.',
+      'later-version': 'This invite was made by a later version of Manyhands: update this one.',
+      'bad-server': 'The invite names no server that makes sense. Ask for a new one.',
+    },
+  },
+
+  make: {
+    title: 'Make a group',
+    text: 'You need a rendezvous server: somebody at your school runs one, or you start manyhands-rendezvous yourself on a computer that everybody can reach.',
+    name: 'Name',
+    nameHelp: 'Members see it',
+    address: 'Address of the server',
+    addressHelp: 'For instance rendezvous.example.edu or 10.8.0.5:8470',
+    next: 'Next',
+    looking: 'Asking the server…',
+    checkTitle: 'Is this the server?',
+    checkText:
+      'Compare this id with the one that the server printed when it was started. If it is another, somebody is between you and the server: go back.',
+    publicCertificate: 'Its certificate is checked like that of a web site, too.',
+    back: 'Back',
+    submit: 'It is the same: make the group',
+  },
+
+  invite: {
+    titleOf: (name: string) => `Invite to ${name}`,
+    text: 'Whoever has this link or this picture is a member. Give it only to people whom you want in the group, and do not post it in public.',
+    qr: (name: string) => `The invite to ${name} as a QR code`,
+    link: 'Link',
+    copy: 'Copy link',
+    copied: 'Copied',
+    rotate: 'New invite…',
+    close: 'Done',
+  },
+
+  leave: {
+    title: (name: string) => `Leave ${name}?`,
+    text: 'You are not listed there any more, and do not see who is. Friends stay friends. To come back you need the invite: keep the link if nobody else has it.',
+    confirm: 'Leave',
+    cancel: 'Stay',
+  },
+  rotate: {
+    title: (name: string) => `Make a new invite to ${name}?`,
+    text: 'The old one ends: whoever has only that sees you no longer and is not seen by you. Everybody else of the group needs the new link from you, so this is also how somebody is removed.',
+    confirm: 'Make a new invite',
+    cancel: 'Keep the old one',
   },
 
   requests: {
@@ -659,7 +891,7 @@ export const en = {
     asks: (name: string) => `${name} asks for help`,
     /** Under the name. */
     friend: 'A friend',
-    stranger: 'A stranger on this network',
+    stranger: 'A stranger',
     file: 'File',
     unnamed: 'Its name is told to friends only',
     unnamedShort: 'a file',
@@ -712,7 +944,7 @@ export const en = {
     text: (name: string) =>
       `They bring a part of ${name} over their own line. Whoever only carries your encrypted connection learns the servers, whoever fetches learns the link.`,
     friend: 'Friend',
-    stranger: 'Seen on this network',
+    stranger: 'No friend yet',
     doesNotLend: 'does not lend',
     before: (state: string) => `last time: ${state}`,
     strangers: (names: string) =>
@@ -762,13 +994,16 @@ export const en = {
     themes: { system: 'As the system', light: 'Light', dark: 'Dark' },
     language: 'Language',
     languageSystem: 'As the system',
+    meeting: 'Where others are looked for',
+    meetingNoGroup: 'You are in no group: nobody is found this way.',
     close: 'Done',
   },
 
   notices: {
-    dropHere: 'Drop links to download them',
+    dropHere: 'Drop links to download, or an invite',
     noLinks: 'There is no link in what was pasted.',
     noLinksDropped: 'There is no link in what was dropped.',
+    noLinkBrought: 'What Manyhands was opened with is neither an invite nor a link.',
     cannotShow: 'The file cannot be shown in its folder',
     alone: 'Manyhands works alone',
     aloneText: (why: string) => `Others cannot be met: ${why}`,

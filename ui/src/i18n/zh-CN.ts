@@ -171,7 +171,7 @@ export const zhCN: Catalogue = {
     },
     'no-group': {
       title: '没有这个群组',
-      hint: '请查看您的群组列表。',
+      hint: '请查看你的群组列表。',
     },
     'no-rendezvous': {
       title: '那里没有会合服务器应答',
@@ -210,6 +210,7 @@ export const zhCN: Catalogue = {
     host: '不为这个服务器出借',
     completed: '文件已完整',
     cancelled: '已不再需要',
+    elsewhere: '帮不上：服务器把所有请求都转到了另一台没有答应过的服务器',
     no_gain: '没有带来更多：很可能你们以同一个公网地址访问服务器',
     mismatch: '发来的内容与服务器的不同；文件里没有这些内容，以后不再询问它',
     budget: '愿意给出的额度已用完',
@@ -269,7 +270,7 @@ export const zhCN: Catalogue = {
   acceptHelp: {
     ask: '每个求助都由你决定。',
     friends: '好友求助时直接帮忙；陌生人仍需先问你。',
-    all: '此网络上的任何人求助时都直接帮忙，不再询问。',
+    all: '此网络上和群组里的任何人求助时都直接帮忙，不再询问。',
   },
   asks: { none: '不请', friends: '好友', everyone: '所有人' },
   askHelp: {
@@ -277,7 +278,85 @@ export const zhCN: Catalogue = {
     friends:
       '会询问愿意出借带宽的好友。https 时他们尽可能转运你的加密连接；无法转运的好友在给出 SHA-256 时会得知链接。http 或 ftp 链接他们会得知。含有“?”的链接不会自动告诉任何人。',
     everyone:
-      '也会询问此网络上的陌生人。https 时他们只转运你的加密连接；http 或 ftp 链接仅在给出 SHA-256 时才会让他们得知。带有登录信息时只请好友转运。',
+      '也会询问此网络上和群组里的陌生人。https 时他们只转运你的加密连接；http 或 ftp 链接仅在给出 SHA-256 时才会让他们得知。带有登录信息时只请好友转运。',
+  },
+
+  meetings: { automatic: '自动', lan_only: '仅本网络', server_only: '仅群组' },
+  meetingHelp: {
+    automatic: '在此网络上以多播寻找，并在你加入的群组里寻找路由器之外的人。',
+    lan_only: '只在此网络上以多播寻找。没有服务器会知道本机；路由器另一侧的人找不到。',
+    server_only: '只在你的群组里寻找。不在此网络上公布任何信息。',
+  },
+  noWays: {
+    no_answer: {
+      short: '已列出，但没有应答',
+      title: '已列出，但没有应答',
+      text: (port) =>
+        `可能是对方电脑的防火墙拦下了呼叫：请在那里允许 Manyhands 使用 TCP 端口 ${port}。也可能是你们其中一方的 Wi-Fi 把设备彼此隔开，访客网络和校园网往往如此：换用网线或另一个 Wi-Fi 即可。`,
+    },
+    refused: {
+      short: '已列出，但对方电脑拒绝',
+      title: '已列出，但对方电脑拒绝',
+      text: (port) =>
+        `很可能 Manyhands 刚在那里退出，几分钟内就会从列表中消失。如果它仍在运行，则是那台电脑的防火墙拒绝了 TCP 端口 ${port}：请允许 Manyhands。`,
+    },
+    no_route: {
+      short: '已列出，但没有通路',
+      title: '已列出，但从这里没有通路',
+      text: () =>
+        '你们的网络没有连通，或者一方只有 IPv6 而另一方只有 IPv4。使用同一个校园网或 VPN 即可。',
+    },
+    other_device: {
+      short: '已列出，但应答的是另一台设备',
+      title: '已列出，但应答的是另一台设备',
+      text: () =>
+        '该地址现在属于另一台设备，或者有人在冒充。没有向它发送任何内容。新地址列出后会自行恢复；如果没有，请在那里重新启动 Manyhands。',
+    },
+    no_address: {
+      short: '已列出，但没有地址',
+      title: '已列出，但没有地址',
+      text: (_port, own) =>
+        `对方电脑没有可以呼叫的地址，但仍可以呼叫你：请确认你自己的防火墙允许 Manyhands 使用 TCP 端口 ${own}。`,
+    },
+  },
+  serverTroubles: {
+    unknown_name: {
+      title: '服务器的名称无法解析',
+      text: () =>
+        '请检查网络连接。如果网络正常，请询问服务器的管理者：名称若有更改，每个人都需要新的邀请。',
+    },
+    no_answer: {
+      title: '服务器没有应答',
+      text: (port) =>
+        `它可能已停机，或者途中有东西阻挡 TCP 端口 ${port}。正在进行的下载不会因此停止，地址已知的好友仍能联系。`,
+    },
+    other_key: {
+      title: '那里应答的是另一台服务器',
+      text: () =>
+        '它没有邀请中所说的密钥，因此不会得知任何内容。请询问服务器的管理者：如果是重新安装的，需要新的邀请；否则有人在冒充它。Wi-Fi 的登录页面也会造成这种情况：请先打开任意网页。',
+    },
+    no_server: {
+      title: '那里应答的不是会合服务器',
+      text: () => '它可能是另一个版本，或者没有启动。请询问其管理者，并确认 Manyhands 是最新版本。',
+    },
+    clock: {
+      title: '时钟相差太多',
+      text: () => '本机与服务器的时间相差数分钟。请让两边的系统自动设置时间。',
+    },
+    busy: {
+      title: '服务器繁忙',
+      text: () => '它现在不接纳任何人，并已说明何时再来。',
+    },
+    refused: {
+      title: '服务器拒绝本机',
+      text: () =>
+        '它不接受本机所提供的信息。请确认 Manyhands 是最新版本；如果是，请询问服务器的管理者。',
+    },
+    plain_http: {
+      title: '连接不会加密',
+      text: () =>
+        '服务器的地址以 http:// 开头。请向其管理者索要以 https:// 开头的地址。如果加密由其他方式保证，请用 --insecure-http 启动 Manyhands。',
+    },
   },
 
   list: {
@@ -413,7 +492,7 @@ export const zhCN: Catalogue = {
     neverSaved: '已保存',
     firstTitle: '把你的线路借给其他人？',
     firstText:
-      '此网络上的其他人便可以请你帮忙下载。每个求助都由你决定，你的磁盘上不会存储任何内容，关闭开关会立即结束一切。出借不会超过：',
+      '此网络上和群组里的其他人便可以请你帮忙下载。每个求助都由你决定，你的磁盘上不会存储任何内容，关闭开关会立即结束一切。出借不会超过：',
     firstLater: '随时可以在设置中更改。',
     firstCancel: '不开启',
   },
@@ -512,8 +591,13 @@ export const zhCN: Catalogue = {
     copy: '复制设备标识',
     copied: '已复制',
     friend: '好友',
-    stranger: '在此网络上见到',
+    stranger: '还不是好友',
     ruled: '总是帮助',
+    byLan: '在此网络上',
+    byKnown: '以前见过',
+    byGroup: (group) => `在 ${group} 中列出`,
+    reachedAt: (address) => `经 ${address} 联系`,
+    why: '原因和办法',
     paired: '已配对：你们比对过两边屏幕上的数字',
     otherKey: (name) =>
       `在 ${name} 原来的位置应答的是另一台设备。不会向它发送任何内容。请询问 ${name}：如果那台设备是重新安装的，请移除好友后重新配对；否则可能有人在冒充它。`,
@@ -531,22 +615,130 @@ export const zhCN: Catalogue = {
     doesNotLend: '不出借带宽',
     isOnline: '在线',
     isOffline: '离线',
+    isOut: '联系不上',
     helps: (n) => `正在帮你下载 ${n} 个文件`,
     emptyTitle: '这里还没有其他人',
     emptyText:
-      '此网络上运行 Manyhands 的人无需任何设置就会被发现。只要一方帮助过另一方，你们就成为好友。如果少了某个人，请检查：',
+      '此网络上运行 Manyhands 的人无需任何设置就会被发现。但路由器不会转发这些信息：与其他楼栋、子网或 Wi-Fi 的人，要在群组里相见。',
+    emptyListed: '你的群组里此刻没有其他人在线，此网络上也没有见到人。',
+    emptyListedOnly: '你的群组里此刻没有其他人在线。',
+    emptyLanOnly: '目前只在此网络上寻找，所以找不到你群组里的人。可以在设置中更改。',
+    emptyServerOnly:
+      '目前只在群组里寻找，而你没有加入任何群组。请加入或创建一个，或者在设置中允许在此网络上寻找。',
+    emptyTrouble: '你的群组的服务器现在无法使用，所以在那里找不到任何人。原因见“群组”。',
+    checks: '如果此网络上少了某个人，请检查：',
     check: {
-      network: '两台电脑在同一个网络上。访客网络往往会把它们隔开。',
+      network: '两台电脑在同一个网络上，中间没有路由器。访客网络往往会把它们隔开。',
       firewall: (port) => `没有防火墙阻挡：TCP 端口 ${port}，以及用来发现彼此的 UDP 端口 5353。`,
       lending: '两边都已开启出借：只有愿意出借的人才能被请求帮忙。',
     },
+  },
+
+  groups: {
+    tab: '群组',
+    intro:
+      '在群组里，人们可以跨过路由器找到彼此。会合服务器保存谁在线的列表；它不会得知链接和文件，下载的数据也不经过它。',
+    join: '加入群组…',
+    make: '创建群组…',
+    emptyTitle: '你没有加入任何群组',
+    invite: '显示邀请',
+    more: (name) => `${name} 的更多操作`,
+    menu: { rotate: '新的邀请…', leave: '退出群组…' },
+    unnamed: '没有名称的群组',
+    off: '未使用',
+    connecting: '正在连接',
+    online: '已连接',
+    trouble: '未连接',
+    offText: '按照设置，只在此网络上寻找其他人。',
+    change: '设置…',
+    retry: (duration) => `${duration}后重试。`,
+    retryNow: '正在重试。',
+    noRetry: '不会自动重试。',
+    stillKnown: '上次列出的人：',
+    reached: (reached, listed) => `${listed} 人中已联系 ${reached} 人`,
+    nobody: '此刻没有列出其他人。有邀请并且在线的人会出现在这里。',
+    members: (name) => `${name} 的成员`,
+    member: { reached: '已联系', trying: '正在呼叫', ringing: '已请对方呼叫本机' },
+    friend: '好友',
+    stranger: '还不是好友',
+    troubleOf: (group, trouble) => `群组 ${group}：${trouble}`,
+    look: '查看',
+    and: (names) => names.join('、'),
+    wrong: '没有成功。',
+    cancel: '取消',
+    server: '服务器',
+    serverId: '服务器标识',
+    plain:
+      '与此服务器的连接没有加密：途中的人可以看到谁在线、从哪里在线。即便如此，也没有人能冒充他人。',
+  },
+
+  join: {
+    title: '加入群组',
+    titleOf: (name) => `加入 ${name}？`,
+    field: '邀请',
+    fieldHelp: '由群组里的人给你：以 manyhands:// 开头的链接',
+    group: '群组',
+    seenAs: '显示为',
+    sees: (name) =>
+      `群组里的人会看到本机何时在线、它的名称“${name}”和它的地址，并且可以向你求助。服务器会看到你何时、从哪里在线。`,
+    notUsed: '按照设置，只在此网络上寻找其他人：更改之前，在群组里找不到任何人。',
+    submit: '加入',
+    joined: (name) => `你已加入 ${name}`,
+    joinedText: '在线的人马上就会出现。',
+    noNetwork: '群组需要网络，而现在无法使用。',
+    wrong: {
+      'no-invite': '这不是邀请。它以 manyhands://join? 开头，需要完整复制。',
+      'later-version': '此邀请由更新版本的 Manyhands 生成：请更新本程序。',
+      'bad-server': '邀请中的服务器没有意义。请索取新的邀请。',
+    },
+  },
+
+  make: {
+    title: '创建群组',
+    text: '需要一台会合服务器：你的学校里有人运行，或者你自己在大家都能访问的电脑上启动 manyhands-rendezvous。',
+    name: '名称',
+    nameHelp: '成员会看到它',
+    address: '服务器地址',
+    addressHelp: '例如 rendezvous.example.edu 或 10.8.0.5:8470',
+    next: '下一步',
+    looking: '正在询问服务器…',
+    checkTitle: '是这台服务器吗？',
+    checkText:
+      '请将此标识与服务器启动时显示的标识比对。如果不同，说明有人夹在你和服务器之间：请返回。',
+    publicCertificate: '它的证书也像网站的证书一样经过检查。',
+    back: '返回',
+    submit: '相同，创建群组',
+  },
+
+  invite: {
+    titleOf: (name) => `${name} 的邀请`,
+    text: '拿到此链接或此图的人就是成员。只给你希望加入群组的人，不要公开发布。',
+    qr: (name) => `${name} 的邀请二维码`,
+    link: '链接',
+    copy: '复制链接',
+    copied: '已复制',
+    rotate: '新的邀请…',
+    close: '完成',
+  },
+
+  leave: {
+    title: (name) => `退出 ${name}？`,
+    text: '你不再被列出，也看不到谁被列出。好友仍是好友。要再次加入需要邀请：如果没有其他人有这个链接，请保存好它。',
+    confirm: '退出',
+    cancel: '留下',
+  },
+  rotate: {
+    title: (name) => `为 ${name} 生成新的邀请？`,
+    text: '旧的邀请随之失效：只有旧邀请的人不再看到你，你也不再看到他们。群组里的其他人都需要从你这里得到新链接，所以这也是移除某人的办法。',
+    confirm: '生成新的邀请',
+    cancel: '保留旧的',
   },
 
   requests: {
     title: '求助',
     asks: (name) => `${name} 请你帮忙`,
     friend: '好友',
-    stranger: '此网络上的陌生人',
+    stranger: '陌生人',
     file: '文件',
     unnamed: '文件名只告诉好友',
     unnamedShort: '一个文件',
@@ -593,7 +785,7 @@ export const zhCN: Catalogue = {
     text: (name) =>
       `他们经由自己的线路带来 ${name} 的一部分。只转运加密连接的人得知服务器，代取的人得知链接。`,
     friend: '好友',
-    stranger: '在此网络上见到',
+    stranger: '还不是好友',
     doesNotLend: '不出借带宽',
     before: (state) => `上次：${state}`,
     strangers: (names) =>
@@ -636,13 +828,16 @@ export const zhCN: Catalogue = {
     themes: { system: '跟随系统', light: '浅色', dark: '深色' },
     language: '语言',
     languageSystem: '跟随系统',
+    meeting: '在哪里寻找其他人',
+    meetingNoGroup: '你没有加入任何群组：这样找不到任何人。',
     close: '完成',
   },
 
   notices: {
-    dropHere: '拖放链接到这里下载',
+    dropHere: '拖放要下载的链接或邀请',
     noLinks: '粘贴的内容里没有链接。',
     noLinksDropped: '拖放的内容里没有链接。',
+    noLinkBrought: '用来打开 Manyhands 的内容既不是邀请也不是链接。',
     cannotShow: '无法在文件夹中显示文件',
     alone: 'Manyhands 独自工作',
     aloneText: (why) => `无法与其他人相见：${why}`,

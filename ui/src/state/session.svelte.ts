@@ -9,15 +9,20 @@ import type {
   Decision,
   DownloadRow,
   FailureView,
+  InviteView,
   LendingChange,
   News,
   PairingRow,
   Query,
   RequestRow,
   RuleTerms,
+  ServerFound,
+  Together,
 } from '../types';
 import { type Choices, keepChoices, readChoices } from './choices';
 import { downloadsOf, emptyDraft, type Outcome, rest, withLinks } from './draft';
+import { isInvite, readInvite } from './invite';
+import { isLink } from './links';
 import { isRunning, pairingOf } from './pairing';
 import { apply, emptyPage, type PageEvent, type Place, queryOf, rowAt, selectedRow } from './page';
 import { Poll } from './poll';
@@ -35,6 +40,12 @@ export type OpenDialog =
   | { kind: 'block'; who: Somebody; request: string | null }
   | { kind: 'remove-friend'; who: Somebody }
   | { kind: 'pair' }
+  /** `invite`: what was pasted, or came from elsewhere; empty where it is still to be typed. */
+  | { kind: 'join'; invite: string }
+  | { kind: 'make-group' }
+  | { kind: 'invite'; invite: InviteView }
+  | { kind: 'leave-group'; group: SomeGroup }
+  | { kind: 'rotate-group'; group: SomeGroup }
   | { kind: 'remove'; row: DownloadRow }
   | { kind: 'ask'; id: number }
   | { kind: 'quit' };
@@ -43,6 +54,14 @@ export interface Somebody {
   peer: string;
   name: string;
 }
+
+export interface SomeGroup {
+  group: string;
+  name: string;
+}
+
+/** What the page of friends shows. */
+export type FriendsTab = 'people' | 'groups' | 'rules';
 
 export interface Told {
   title: string;
@@ -57,6 +76,7 @@ export class Session {
   draft = $state.raw(emptyDraft(''));
   dialog = $state.raw<OpenDialog | null>(null);
   notice = $state.raw<Told | null>(null);
+  friendsTab = $state.raw<FriendsTab>('people');
   /** The help request that the banner asks about. */
   prompt = $state.raw<RequestRow | null>(null);
   /** In the order in which they came, so that none moves another down. */
@@ -114,6 +134,7 @@ export class Session {
       this.#sayFailure(error);
     }
     this.#poll.changed();
+    this.#hear('link_brought');
   }
 
   #hear(news: News): void {
@@ -126,7 +147,18 @@ export class Session {
       case 'show_requests':
         this.dialog = null;
         return this.go('requests');
+      case 'link_brought':
+        return void this.#takeLink().catch((error: unknown) => this.#sayFailure(error));
     }
+  }
+
+  /** A link from outside, which anything may have sent: it is shown, and asked about. */
+  async #takeLink(): Promise<void> {
+    const link = await this.#backend.takeLink();
+    if (link === null) return;
+    if (isInvite(link)) this.openJoin(link);
+    else if (isLink(link)) this.openAdd([link]);
+    else this.say(t().notices.noLinkBrought);
   }
 
   set hidden(hidden: boolean) {
@@ -389,6 +421,73 @@ export class Session {
     if (isRunning(pairing)) void this.#backend.answerPairing(pairing.id, false).catch(() => false);
     this.#closedPairings = [...this.#closedPairings, pairing.id];
     this.pairing = pairingOf(this.together?.pairings ?? [], null, this.#closedPairings);
+  }
+
+  showGroups(): void {
+    this.friendsTab = 'groups';
+    this.go('friends');
+  }
+
+  openJoin(invite = ''): void {
+    if (this.networkFailure !== null) return this.say(t().join.noNetwork);
+    this.dialog = { kind: 'join', invite };
+  }
+
+  /** @returns why that cannot be */
+  async join(invite: string): Promise<FailureView | null> {
+    const failure = await this.#try(this.#backend.joinGroup(invite));
+    if (failure) return failure;
+    this.dialog = null;
+    this.showGroups();
+    const read = readInvite(invite);
+    const name = typeof read === 'string' ? '' : read.name;
+    this.say(t().join.joined(name || t().groups.unnamed), t().join.joinedText);
+    return null;
+  }
+
+  /** What the server says of itself, or why it says nothing. */
+  async lookAtServer(address: string): Promise<ServerFound | FailureView> {
+    try {
+      return await this.#backend.lookAtServer(address);
+    } catch (error) {
+      return asFailure(error);
+    }
+  }
+
+  /** Makes a group, and shows how others come in. @returns why that cannot be */
+  async makeGroup(server: ServerFound, name: string): Promise<FailureView | null> {
+    let group = '';
+    const failure = await this.#try(
+      this.#backend.createGroup(server, name).then((made) => (group = made)),
+    );
+    if (failure) return failure;
+    this.dialog = null;
+    this.showGroups();
+    await this.showInvite(group);
+    return null;
+  }
+
+  async showInvite(group: string): Promise<void> {
+    try {
+      this.dialog = { kind: 'invite', invite: await this.#backend.invite(group) };
+    } catch (error) {
+      this.#sayFailure(error);
+    }
+  }
+
+  leaveGroup(group: string): void {
+    this.dialog = null;
+    void this.#attempt(this.#backend.leaveGroup(group));
+  }
+
+  /** Makes a new secret, and shows the new invite: it is of use only once others have it. */
+  rotateGroup(group: string): void {
+    this.dialog = null;
+    void this.#attempt(this.#backend.rotateGroup(group).then((anew) => this.showInvite(anew)));
+  }
+
+  setMeeting(meeting: Together['meeting']): void {
+    void this.#attempt(this.#backend.setMeeting(meeting));
   }
 
   stopHelping(id: string): void {

@@ -91,7 +91,7 @@ pub fn is_relayable(url: &Url) -> bool {
 impl AskTerms {
     /// How this peer may be asked to help with this link; `None`: not at all.
     ///
-    /// - A relay learns the servers and nothing else: everybody who is to be asked may be one. With a login only friends,
+    /// - A relay learns the servers, the size and, as a friend, the name, neither link nor content: everybody who is to be asked may be one. With a login only friends,
     ///   and who was named.
     /// - Who fetches learns the link, and what it sends is not authenticated. A link with a login goes to nobody, one with a
     ///   query only to peers that were named, in so many words. Over https only friends and named peers fetch, where they

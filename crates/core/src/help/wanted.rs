@@ -51,9 +51,18 @@ pub enum WantedInput {
     Ask {
         peer: PeerId,
     },
+    /// A helper is to be asked for more than it has agreed to; meanwhile it helps as agreed. Without
+    /// effect where [`HelpWanted::may_ask_again`] says no.
+    AskAgain {
+        peer: PeerId,
+    },
     Answered {
         peer: PeerId,
         answer: HelpAnswer,
+    },
+    /// The request could not be made, or nobody knows what became of it.
+    Unanswered {
+        peer: PeerId,
     },
     /// It cannot be reached, or a stream to it broke and no new one could be opened.
     PeerLost {
@@ -85,6 +94,9 @@ pub enum WantedEffect {
     Withdraw { peer: PeerId },
     /// Close the streams and tell the helper, with the byte counts.
     End { peer: PeerId, reason: HelpEnd },
+    /// A helper has agreed to more: what runs goes over the new session from now on, and the one before
+    /// is ended as replaced.
+    Replace { peer: PeerId },
     /// Nothing to do; what is shown of this peer has changed.
     Changed { peer: PeerId, state: AskState },
 }
@@ -102,6 +114,18 @@ struct Wanted {
     state: AskState,
     since: Duration,
     losses: u32,
+    more: More,
+}
+
+/// Whether a helper is asked for more than the session that it has agreed to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum More {
+    #[default]
+    No,
+    /// Since then.
+    Asked(Duration),
+    /// It is left at what was agreed: one no is enough.
+    Refused,
 }
 
 impl Default for WantedBounds {
@@ -144,6 +168,20 @@ impl HelpWanted {
         now >= wanted.since.saturating_add(pause)
     }
 
+    /// Whether this peer helps, and may be asked for more than it has agreed to.
+    #[must_use]
+    pub fn may_ask_again(&self, peer: PeerId) -> bool {
+        self.peers.get(&peer).is_some_and(|wanted| {
+            matches!(wanted.state, AskState::Accepted { .. }) && wanted.more == More::No
+        })
+    }
+
+    /// Whether a helper is being asked for more than it has agreed to.
+    #[must_use]
+    pub fn is_asked_again(&self, peer: PeerId) -> bool {
+        self.asked_again(peer).is_some()
+    }
+
     /// Takes in a fact. What comes too late changes nothing.
     pub fn handle(&mut self, input: WantedInput, now: Duration) {
         match input {
@@ -152,6 +190,19 @@ impl HelpWanted {
                 self.set(peer, AskState::Asked, now);
             }
             WantedInput::Ask { .. } => {}
+            WantedInput::AskAgain { peer } if self.may_ask_again(peer) => {
+                self.effects.push_back(WantedEffect::Ask { peer });
+                self.set_more(peer, More::Asked(now));
+            }
+            WantedInput::AskAgain { .. } => {}
+            WantedInput::Answered { peer, answer } if self.is_asked_again(peer) => {
+                if let HelpAnswer::Accept { budget_bytes } = answer {
+                    self.effects.push_back(WantedEffect::Replace { peer });
+                    self.set(peer, AskState::Accepted { budget_bytes }, now);
+                } else {
+                    self.set_more(peer, More::Refused);
+                }
+            }
             WantedInput::Answered { peer, answer } => {
                 if self.state(peer) == Some(AskState::Asked) {
                     let state = match answer {
@@ -167,10 +218,20 @@ impl HelpWanted {
                     self.effects.push_back(WantedEffect::End { peer, reason: HelpEnd::Cancelled });
                 }
             }
+            WantedInput::Unanswered { peer } => match self.state(peer) {
+                Some(AskState::Asked) => self.over(peer, AskState::Lost, now),
+                _ if self.is_asked_again(peer) => self.set_more(peer, More::Refused),
+                _ => {}
+            },
             WantedInput::PeerLost { peer } => self.over(peer, AskState::Lost, now),
-            WantedInput::EndedByHelper { peer, reason } => {
-                self.over(peer, AskState::Ended { reason }, now);
-            }
+            WantedInput::EndedByHelper { peer, reason } => match self.asked_again(peer) {
+                // The session is over, but not by somebody's will: the open request still counts.
+                Some(since) if reason != HelpEnd::Stopped => {
+                    self.effects.push_back(WantedEffect::End { peer, reason });
+                    self.set(peer, AskState::Asked, since);
+                }
+                _ => self.over(peer, AskState::Ended { reason }, now),
+            },
             WantedInput::End { peer, reason } => self.end(peer, reason, now),
             WantedInput::EndAll { reason } => {
                 for peer in self.peers.keys().copied().collect::<Vec<_>>() {
@@ -188,8 +249,8 @@ impl HelpWanted {
     /// When to hand in a [`WantedInput::Tick`].
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
-        let asked = self.peers.values().filter(|wanted| wanted.state == AskState::Asked);
-        asked.map(|wanted| wanted.since.saturating_add(self.bounds.answer)).min()
+        let asked = self.peers.values().filter_map(Wanted::asked_since);
+        asked.map(|since| since.saturating_add(self.bounds.answer)).min()
     }
 
     #[must_use]
@@ -204,20 +265,18 @@ impl HelpWanted {
     fn give_up(&mut self, now: Duration) {
         let patience = self.bounds.answer;
         let late = self.peers.iter().filter(|(_, wanted)| {
-            wanted.state == AskState::Asked && now >= wanted.since.saturating_add(patience)
+            wanted.asked_since().is_some_and(|since| now >= since.saturating_add(patience))
         });
         for peer in late.map(|(peer, _)| *peer).collect::<Vec<_>>() {
             self.effects.push_back(WantedEffect::Withdraw { peer });
-            self.over(peer, AskState::Lost, now);
+            self.handle(WantedInput::Unanswered { peer }, now);
         }
     }
 
     fn end(&mut self, peer: PeerId, reason: HelpEnd, now: Duration) {
         match self.state(peer) {
             Some(AskState::Asked) => self.effects.push_back(WantedEffect::Withdraw { peer }),
-            Some(AskState::Accepted { .. }) => {
-                self.effects.push_back(WantedEffect::End { peer, reason });
-            }
+            Some(AskState::Accepted { .. }) => self.end_session(peer, reason),
             _ => return,
         }
         self.set(peer, AskState::Ended { reason }, now);
@@ -231,22 +290,56 @@ impl HelpWanted {
                 AskState::Ended { reason } => reason,
                 _ => HelpEnd::Lost,
             };
-            self.effects.push_back(WantedEffect::End { peer, reason });
+            self.end_session(peer, reason);
         }
         if matches!(self.state(peer), Some(AskState::Asked | AskState::Accepted { .. })) {
             self.set(peer, state, now);
         }
     }
 
+    /// Whatever else it was asked for is taken back.
+    fn end_session(&mut self, peer: PeerId, reason: HelpEnd) {
+        if self.is_asked_again(peer) {
+            self.effects.push_back(WantedEffect::Withdraw { peer });
+        }
+        self.effects.push_back(WantedEffect::End { peer, reason });
+    }
+
+    fn asked_again(&self, peer: PeerId) -> Option<Duration> {
+        match self.peers.get(&peer)?.more {
+            More::Asked(since) => Some(since),
+            More::No | More::Refused => None,
+        }
+    }
+
+    fn set_more(&mut self, peer: PeerId, more: More) {
+        if let Some(wanted) = self.peers.get_mut(&peer) {
+            wanted.more = more;
+        }
+    }
+
     fn set(&mut self, peer: PeerId, state: AskState, now: Duration) {
-        let wanted = self.peers.entry(peer).or_insert(Wanted { state, since: now, losses: 0 });
+        let new = Wanted { state, since: now, losses: 0, more: More::No };
+        let wanted = self.peers.entry(peer).or_insert(new);
         wanted.state = state;
         wanted.since = now;
+        wanted.more = More::No;
         match state {
             AskState::Lost => wanted.losses = wanted.losses.saturating_add(1),
             AskState::Accepted { .. } => wanted.losses = 0,
             _ => {}
         }
         self.effects.push_back(WantedEffect::Changed { peer, state });
+    }
+}
+
+impl Wanted {
+    /// Since when a request waits for its answer.
+    fn asked_since(&self) -> Option<Duration> {
+        match (self.state, self.more) {
+            (AskState::Asked, _) => Some(self.since),
+            (AskState::Accepted { .. }, More::Asked(since)) => Some(since),
+            _ => None,
+        }
     }
 }

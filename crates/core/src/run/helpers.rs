@@ -37,23 +37,25 @@ impl Run {
                 WantedEffect::Withdraw { peer } => {
                     shared.effects.push_back(Effect::WithdrawHelp { download: record.id, peer });
                 }
-                WantedEffect::End { peer, reason } => {
-                    let mine = |source: &&SourceRecord| source.peer == Some(peer);
-                    let sources = || record.sources.iter().filter(mine);
-                    let received_bytes = sources().map(|source| source.received_bytes).sum();
-                    let used_bytes = sources().map(|source| self.map.bytes_of(source.id)).sum();
-                    shared.effects.push_back(Effect::EndHelp {
-                        download: record.id,
-                        peer,
-                        reason,
-                        received_bytes,
-                        used_bytes,
-                    });
+                WantedEffect::End { peer, reason } => self.end_help(record, peer, reason, shared),
+                WantedEffect::Replace { peer } => {
+                    let mine = record.sources.iter().filter(|source| source.peer == Some(peer));
+                    for id in mine.map(|source| source.id) {
+                        if let Some(source) = self.transfer.source_mut(id) {
+                            source.forget_elsewhere();
+                        }
+                        for order in self.transfer.interrupt(id) {
+                            self.carry_out(record, order, shared);
+                        }
+                    }
+                    self.end_help(record, peer, HelpEnd::Replaced, shared);
                 }
                 WantedEffect::Changed { peer, state: AskState::Accepted { .. } } => {
                     let (name, mode) = (self.helping.name(peer), self.helping.mode(peer));
                     let id = source_of_peer(record, peer, mode, name);
-                    self.transfer.add_source(id, Source::new(HELPER_LANES, now.monotonic));
+                    if self.transfer.source(id).is_none() {
+                        self.transfer.add_source(id, Source::new(HELPER_LANES, now.monotonic));
+                    }
                 }
                 WantedEffect::Changed { peer, .. } => {
                     let mine = record.sources.iter().filter(|source| source.peer == Some(peer));
@@ -65,6 +67,23 @@ impl Run {
                 }
             }
         }
+    }
+
+    fn end_help(
+        &self,
+        record: &DownloadRecord,
+        peer: PeerId,
+        reason: HelpEnd,
+        shared: &mut Shared,
+    ) {
+        let sources = || record.sources.iter().filter(|source| source.peer == Some(peer));
+        shared.effects.push_back(Effect::EndHelp {
+            download: record.id,
+            peer,
+            reason,
+            received_bytes: sources().map(|source| source.received_bytes).sum(),
+            used_bytes: sources().map(|source| self.map.bytes_of(source.id)).sum(),
+        });
     }
 
     /// Those that help at this moment, as sources of a new beginning.
@@ -109,27 +128,28 @@ impl Run {
         }
     }
 
-    /// A helper was led to an origin that it has not agreed to: it is asked again, with that one named. Meanwhile the others
-    /// go on.
+    /// A helper was led to an origin that it has not agreed to: it is asked again, with that one named. Meanwhile, and when it
+    /// says no, it goes on where it may; one whose every request leads elsewhere is let go.
     pub(super) fn leads_elsewhere(
         &mut self,
         record: &DownloadRecord,
         id: SourceId,
         to: Option<Url>,
         now: Now,
+        shared: &mut Shared,
     ) {
         self.remember_origins(to.into_iter().collect());
         let source = record.sources.iter().find(|source| source.id == id);
         let Some(peer) = source.and_then(|source| source.peer) else { return };
-        if self.helping.state(peer).is_none_or(|s| !matches!(s, AskState::Accepted { .. })) {
-            return;
+        let Some(source) = self.transfer.source_mut(id) else { return };
+        source.record_elsewhere(now.monotonic, shared.jitter());
+        let tries = source.elsewhere();
+        if self.offer(record, peer).is_some() {
+            self.helping.ask_again(peer, &self.origins, now.monotonic);
         }
-        let again = self.helping.may_ask_again(peer, &self.origins);
-        let reason = if again { HelpEnd::Cancelled } else { HelpEnd::Other };
-        self.helping.handle(WantedInput::End { peer, reason }, now.monotonic);
-        if again {
-            let (name, mode) = (self.helping.name(peer), self.helping.mode(peer));
-            self.helping.wish(peer, name, mode);
+        if tries >= ELSEWHERE_TRIES && !self.helping.is_asked_again(peer) {
+            let end = WantedInput::End { peer, reason: HelpEnd::Elsewhere };
+            self.helping.handle(end, now.monotonic);
         }
     }
 

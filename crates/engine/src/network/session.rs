@@ -94,11 +94,17 @@ impl Asking {
                 }
                 Err(error) => {
                     tracing::info!(helper = %peer.short(), error = %with_cause(&error), "a peer could not be asked");
-                    facts.send(Input::HelperLost { download, peer }).await;
+                    facts.send(Input::HelpUnanswered { download, peer }).await;
                 }
             }
         });
         asking
+    }
+
+    /// Once the helper has taken the request.
+    #[must_use]
+    pub fn id(&self) -> Option<HelpId> {
+        self.id.get().copied()
     }
 
     /// Takes the request back, wherever it is. A helper that does not hear of it lets the prompt expire.
@@ -196,7 +202,8 @@ impl Session {
                         HelpState::Ended(end) => manyhands_peer::help_end(end.reason),
                         _ => HelpEnd::Other,
                     };
-                    return facts.send(Input::HelpEnded { download, peer, reason }).await;
+                    let ended = Input::HelpEnded { download, peer, reason };
+                    return facts.send_of_session((download, peer), self.id, ended).await;
                 }
                 Ok(state) => {
                     failed = 0;
@@ -212,7 +219,8 @@ impl Session {
                     let gone =
                         matches!(&error, CallError::Problem(problem) if problem.status < 500);
                     if gone || failed >= FAILED_POLLS {
-                        return facts.send(Input::HelperLost { download, peer }).await;
+                        let lost = Input::HelperLost { download, peer };
+                        return facts.send_of_session((download, peer), self.id, lost).await;
                     }
                     tokio::time::sleep(POLL_PAUSE).await;
                 }

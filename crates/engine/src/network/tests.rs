@@ -1,6 +1,7 @@
 //! Two instances on this machine, and a server: one lends, the others download.
 
 mod carried;
+mod elsewhere;
 mod groups;
 mod helping;
 

@@ -10,3 +10,4 @@ mod ranges;
 mod redirects;
 mod tls;
 mod trouble;
+mod tunnels;

@@ -1,5 +1,5 @@
 //! Connections that the other side has made and then turned: it answers on them, this side asks. For peers behind a wall that lets
-//! nothing in (`docs/protocol.md`, §8).
+//! nothing in (`docs/protocol.md`, §10).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -23,6 +23,11 @@ impl Backoff {
         *self = Self { failures: 0, worked: true };
     }
 
+    /// Whether something has worked since the last failure; asked once.
+    pub(super) fn take_worked(&mut self) -> bool {
+        std::mem::take(&mut self.worked)
+    }
+
     /// How long to wait after `failure`; `random` is in 0..1. What was in use until now is tried again within
     /// [`RendezvousWaits::spread`], since everybody else has lost it at the same moment.
     pub(super) fn after(
@@ -31,7 +36,7 @@ impl Backoff {
         waits: &RendezvousWaits,
         random: f64,
     ) -> Duration {
-        let lost = std::mem::take(&mut self.worked);
+        let lost = self.take_worked();
         self.failures = self.failures.saturating_add(1);
         if let Some(asked) = failure.retry_after {
             return asked.clamp(MIN_PAUSE, MAX_OBEYED) + waits.retry.mul_f64(random);

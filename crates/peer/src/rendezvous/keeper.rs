@@ -60,10 +60,9 @@ impl Keeper {
         if !self.open.as_ref().is_some_and(Open::lasts) {
             self.open = Some(self.speaker.open(way).await?);
         }
-        let Some(open) = &mut self.open else { return Err(Failure::of(ServerFault::NoAnswer)) };
+        let Some(open) = &self.open else { return Err(Failure::of(ServerFault::NoAnswer)) };
         let addresses = own.published(self.port, open.observed, self.loopback);
         let next = self.speaker.publish(way, open, &addresses).await?;
-        open.was_used = true;
         Ok((addresses, next))
     }
 

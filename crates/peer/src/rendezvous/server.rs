@@ -112,7 +112,7 @@ impl ServerTask {
 
     fn failed(&mut self, failure: &Failure, backoff: &mut Backoff) -> Duration {
         let forgotten = failure.code == Some(ProblemCode::NoSession);
-        if forgotten && self.keeper.open.take().is_some_and(|open| open.was_used) {
+        if forgotten && self.keeper.open.take().is_some() && backoff.take_worked() {
             // A session that was good: a new one at once.
             return Duration::ZERO;
         }

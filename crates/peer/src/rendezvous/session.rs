@@ -32,8 +32,6 @@ pub(super) struct Open {
     pub(super) token: Bytes32,
     pub(super) renew_at: Instant,
     ends_at: Instant,
-    /// The server has taken it once: when it does not any more, it has been forgotten.
-    pub(super) was_used: bool,
     /// From where the server sees this device.
     pub(super) observed: Option<IpAddr>,
 }
@@ -138,7 +136,6 @@ impl Speaker {
             token: session.token,
             renew_at: now + lasts.saturating_sub(RENEW_BEFORE.min(lasts / 3)).max(RENEW_BEFORE / 4),
             ends_at: now + lasts,
-            was_used: false,
             observed: session.observed.as_str().parse::<IpAddr>().ok().map(|ip| ip.to_canonical()),
         })
     }

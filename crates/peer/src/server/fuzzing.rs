@@ -67,6 +67,7 @@ pub async fn talk(bytes: &[u8], origins: List<OriginName, MAX_ORIGINS>) -> Talk 
         blocked: Blocked::default(),
         content: Arc::new(origin.clone()),
         tunnels: Arc::new(origin.clone()),
+        turns: Default::default(),
         tasks: TaskTracker::new(),
         stop: CancellationToken::new(),
     });
@@ -95,8 +96,8 @@ pub async fn talk(bytes: &[u8], origins: List<OriginName, MAX_ORIGINS>) -> Talk 
     let (mut near, far) = duplex(BUFFER_BYTES);
     let kill = caller.kill.clone();
     let server = kill.run_until_cancelled(async {
-        if let Ok(Some((tunnel, stream))) = http(far, caller, &shared).await {
-            tunnel.carry(stream, &waits).await;
+        if let Ok(Some((tunnel, stream))) = http(far, caller, &shared, waits.head, &|| ()).await {
+            tunnel.carry(stream, &shared).await;
         }
     });
     let client = async {

@@ -21,27 +21,27 @@ use crate::network::lending::sources;
 /// Each requester's: one connection of its own, and as many tunnels as a helper gives a download.
 const TUNNELS_EACH: usize = 4;
 /// So slow that each further tunnel pays, and so much that nothing is over before the test is.
-const TUNNEL_RATE: u64 = 64 << 10;
+pub(super) const TUNNEL_RATE: u64 = 64 << 10;
 /// What an order may take until it is carried out.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// A helper, an origin over TLS, and requesters that are carried.
-struct Carried {
-    world: World,
-    authority: Authority,
+pub(super) struct Carried {
+    pub world: World,
+    pub authority: Authority,
     origin: SocketAddr,
 }
 
 impl Carried {
-    async fn new() -> Self {
-        let world = World::new(AcceptRule::All).await;
+    pub async fn new(accept: AcceptRule) -> Self {
+        let world = World::new(accept).await;
         world.server.set(Behaviour { rate_per_connection: Some(TUNNEL_RATE), ..slow() });
         let authority = Authority::new();
         let origin = authority.in_front_of(&world.server, Fault::None).await;
         Self { world, authority, origin }
     }
 
-    async fn requester(&self, name: &str) -> Requester<'_> {
+    pub async fn requester(&self, name: &str) -> Requester<'_> {
         let requester = self.world.requester(name).await;
         requester.engine.shutdown().await;
         let off = LendingChange { on: Some(false), ..LendingChange::default() };
@@ -51,7 +51,7 @@ impl Carried {
         Requester { engine, ..requester }
     }
 
-    async fn get(&self, requester: &Requester<'_>) -> DownloadId {
+    pub async fn get(&self, requester: &Requester<'_>) -> DownloadId {
         let new = NewDownload {
             url: format!("https://localhost:{}/file.bin", self.origin.port()),
             dir: Some(requester.dir.join("files")),
@@ -129,7 +129,7 @@ async fn so_within(patience: Duration, what: &str, so: impl Fn() -> bool) {
 
 #[tokio::test]
 async fn the_switch_ends_five_sessions_with_twenty_tunnels_within_a_second_and_leaves_nothing() {
-    let scene = Carried::new().await;
+    let scene = Carried::new(AcceptRule::All).await;
     // By the time that one has come and gone, everything runs with which the helper begins.
     scene.requester("first").await.engine.shutdown().await;
     let before = (open_files(), living_tasks());
@@ -155,7 +155,7 @@ async fn the_switch_ends_five_sessions_with_twenty_tunnels_within_a_second_and_l
 
 #[tokio::test]
 async fn a_friend_that_is_removed_loses_its_tunnels_within_a_second() {
-    let scene = Carried::new().await;
+    let scene = Carried::new(AcceptRule::All).await;
     let world = &scene.world;
     let carried = scene.carrying(&["lin"]).await;
     let lin = carried[0].0.id();
