@@ -737,6 +737,8 @@ export const en = {
     byGroup: (group: string) => `listed in ${group}`,
     /** … and where it was reached. */
     reachedAt: (address: string) => `reached at ${address}`,
+    /** It was asked to, since it cannot be called. */
+    hasCalled: 'has called you',
     /** Opens what can be done about somebody who is listed and cannot be reached. */
     why: 'Why, and what to do',
     paired: 'Paired: you compared the digits on both screens',

@@ -597,6 +597,7 @@ export const zhCN: Catalogue = {
     byKnown: '以前见过',
     byGroup: (group) => `在 ${group} 中列出`,
     reachedAt: (address) => `经 ${address} 联系`,
+    hasCalled: '已呼叫你',
     why: '原因和办法',
     paired: '已配对：你们比对过两边屏幕上的数字',
     otherKey: (name) =>
