@@ -353,9 +353,11 @@ impl Shared {
 
     fn refuse(&self, why: StoreRefusal) -> Problem {
         match why {
-            StoreRefusal::Old(group) => {
+            StoreRefusal::Old { group, last_seq } => {
                 self.counters.records_refused.add(1);
-                Problem::new(ProblemCode::RecordOld).with_detail(&format!("group {group}"))
+                let mut problem = Problem::new(ProblemCode::RecordOld);
+                problem.last_seq = Some(last_seq);
+                problem.with_detail(&format!("group {group}"))
             }
             StoreRefusal::GroupFull(group) => {
                 self.limited(COME_BACK * 6).with_detail(&format!("group {group} is full"))

@@ -37,6 +37,9 @@ pub struct Problem {
     /// With `origin-not-satisfiable`: the length that the origin gave.
     #[serde(default, with = "json_u64_option", skip_serializing_if = "Option::is_none")]
     pub length: Option<u64>,
+    /// With `record-old`: the sequence number that the next record of this device has to exceed.
+    #[serde(default, with = "json_u64_option", skip_serializing_if = "Option::is_none")]
+    pub last_seq: Option<u64>,
 }
 
 macro_rules! problem_codes {
@@ -129,6 +132,7 @@ impl Problem {
             origin_status: None,
             retry_after_ms: None,
             length: None,
+            last_seq: None,
         }
     }
 

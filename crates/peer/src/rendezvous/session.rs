@@ -10,8 +10,8 @@ use manyhands_core::{GroupId, PeerId};
 use manyhands_identity::{DeviceIdentity, GroupKey, device_of_key, sign_record, verify};
 use manyhands_wire::{
     Blob, Bytes32, Challenge, DeviceName, Digest, Feature, GroupProof, List, MAX_CLOCK_SKEW_S,
-    MAX_KEY_BYTES, MAX_RECORD_TTL_S, PROTOCOL_VERSION, PresenceRecord, ProblemCode, Publication,
-    Published, RECORD_VERSION, Ring, ServerHello, Session, SessionRequest, Text, group_statement,
+    MAX_KEY_BYTES, MAX_RECORD_TTL_S, PROTOCOL_VERSION, PresenceRecord, Publication, Published,
+    RECORD_VERSION, Ring, ServerHello, Session, SessionRequest, Text, group_statement,
     server_statement, session_statement,
 };
 use tokio::time::Instant;
@@ -191,11 +191,18 @@ impl Speaker {
                     let (least, most) = PUBLISH_PAUSES;
                     return Ok(Duration::from_millis(next_after_ms).clamp(least, most));
                 }
-                // The clock was set back, by less than would be refused.
-                Err(failure) if failure.code == Some(ProblemCode::RecordOld) && tries < 2 => {
-                    self.last_seq = now_ms() + 2000 * u64::from(MAX_CLOCK_SKEW_S);
-                }
-                Err(failure) => return Err(failure),
+                Err(failure) => match failure.last_seq {
+                    // The number of a record that a server took in, made by a clock that was wrong by the bound, when this
+                    // one is wrong the other way; beyond, the server lies.
+                    // The clock was set back, or another program with this device's key is ahead: right behind it and no
+                    // further, as whoever has seen this number takes nothing below it, also after a restart.
+                    Some(last)
+                        if tries < 2 && last <= now_ms() + 2000 * u64::from(MAX_CLOCK_SKEW_S) =>
+                    {
+                        self.last_seq = self.last_seq.max(last);
+                    }
+                    _ => return Err(failure),
+                },
             }
         }
     }
