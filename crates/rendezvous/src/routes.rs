@@ -1,5 +1,6 @@
 //! The paths of `/v1` and what each answers.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -356,7 +357,7 @@ impl Shared {
             StoreRefusal::Old { group, last_seq } => {
                 self.counters.records_refused.add(1);
                 let mut problem = Problem::new(ProblemCode::RecordOld);
-                problem.last_seq = Some(last_seq);
+                problem.last_seq = NonZeroU64::new(last_seq);
                 problem.with_detail(&format!("group {group}"))
             }
             StoreRefusal::GroupFull(group) => {

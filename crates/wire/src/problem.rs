@@ -1,6 +1,7 @@
 //! Errors of the protocol: problem documents (RFC 9457).
 
 use std::fmt;
+use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 
@@ -38,8 +39,8 @@ pub struct Problem {
     #[serde(default, with = "json_u64_option", skip_serializing_if = "Option::is_none")]
     pub length: Option<u64>,
     /// With `record-old`: the sequence number that the next record of this device has to exceed.
-    #[serde(default, with = "json_u64_option", skip_serializing_if = "Option::is_none")]
-    pub last_seq: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seq: Option<NonZeroU64>,
 }
 
 macro_rules! problem_codes {

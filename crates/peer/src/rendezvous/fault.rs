@@ -1,5 +1,6 @@
 //! Why a rendezvous server is of no use now.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use manyhands_wire::{Problem, ProblemCode};
@@ -61,6 +62,6 @@ impl Failure {
             _ => ServerFault::NoServer,
         };
         let retry_after = problem.retry_after_ms.map(Duration::from_millis);
-        Self { fault, retry_after, code, last_seq: problem.last_seq }
+        Self { fault, retry_after, code, last_seq: problem.last_seq.map(NonZeroU64::get) }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -250,7 +251,7 @@ impl Liar {
                     return json(&Published { next_after_ms: 30_000 });
                 }
                 let mut old = Problem::new(ProblemCode::RecordOld);
-                old.last_seq = Some(*last_seq);
+                old.last_seq = NonZeroU64::new(*last_seq);
                 let mut answer = json(&old);
                 *answer.status_mut() = StatusCode::CONFLICT;
                 answer
