@@ -8,7 +8,7 @@ use suppaftp::FtpError;
 
 use crate::error::{Cause, FetchError};
 use crate::guard::{NameError, Refused};
-use crate::tunnel::{SendError, TlsNote};
+use crate::tunnel::{NoAuthorities, SendError, TlsNote};
 
 /// Chains longer than this are a circle.
 const MAX_CHAIN: usize = 32;
@@ -37,8 +37,14 @@ pub(crate) fn of_tunnel(host: &str, error: SendError) -> FetchError {
 }
 
 fn of_sending(host: String, error: Cause, connecting: bool, timed_out: bool) -> FetchError {
+    if let Some(none) = find::<NoAuthorities>(&*error) {
+        // It is nobody's certificate that is at fault.
+        let why = none.to_string();
+        return FetchError::Tls { host, why, untrusted: false, source: Some(error) };
+    }
     if let Some(tls) = find::<rustls::Error>(&*error) {
-        if is_damage(tls) {
+        let damaged = if connecting { is_damaged_handshake(tls) } else { is_damage(tls) };
+        if damaged {
             return FetchError::Damaged { host, received_bytes: 0, source: Some(error) };
         }
         let (why, untrusted) = tls_why(tls);
@@ -78,12 +84,11 @@ pub(crate) fn of_http_body(
     interrupted(host, received_bytes, error.without_url())
 }
 
-/// Whether either end of a TLS connection found that something else came than the other one sent.
+/// Whether either end of a TLS connection that was made found that something else came than the other one sent.
 fn is_damage(error: &rustls::Error) -> bool {
     use rustls::AlertDescription as Alert;
     match error {
-        rustls::Error::DecryptError
-        | rustls::Error::InvalidMessage(_)
+        rustls::Error::InvalidMessage(_)
         | rustls::Error::InappropriateMessage { .. }
         | rustls::Error::InappropriateHandshakeMessage { .. }
         | rustls::Error::PeerMisbehaved(_)
@@ -97,10 +102,20 @@ fn is_damage(error: &rustls::Error) -> bool {
                 | Alert::RecordOverflow
                 | Alert::IllegalParameter
         ),
-        // The signature over the handshake is wrong: the certificate may be right.
-        rustls::Error::InvalidCertificate(CertificateError::BadSignature) => true,
-        _ => false,
+        error => is_damaged_handshake(error),
     }
+}
+
+/// The same, while the connection is made. Until then nothing is authenticated: on an honest line, too, there may be somebody
+/// who answers with something else than TLS, or forbids the connection with an alert. Only keys that do not fit tell that the
+/// server's own answer was changed.
+fn is_damaged_handshake(error: &rustls::Error) -> bool {
+    matches!(
+        error,
+        rustls::Error::DecryptError
+            // The signature over the handshake is wrong: the certificate may be right.
+            | rustls::Error::InvalidCertificate(CertificateError::BadSignature)
+    )
 }
 
 /// The same, for a transfer that the server did not call complete.

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use data_encoding::BASE64;
 use hyper::Uri;
-use hyper::header::{HeaderValue, USER_AGENT};
+use hyper::header::{ACCEPT, HeaderValue, USER_AGENT};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
@@ -84,7 +84,7 @@ impl Tunnels {
             let login = format!("Basic {}", BASE64.encode(&login));
             tunnel = tunnel.with_auth(HeaderValue::try_from(login)?);
         }
-        let tls = Arc::new(tls(&options.extra_root_certificates_pem)?).into();
+        let tls = tls(&options.extra_root_certificates_pem)?.map(|tls| Arc::new(tls).into());
         let connector = Connector { tunnel, tls, timeout: options.connect_timeout };
         let client = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
@@ -98,7 +98,10 @@ impl Tunnels {
     pub(crate) async fn send(&self, request: Request) -> Result<Response, SendError> {
         let mut request = hyper::Request::<Body>::try_from(request)
             .map_err(|error| SendError { connecting: false, cause: error.into() })?;
-        request.headers_mut().entry(USER_AGENT).or_insert_with(|| self.user_agent.clone());
+        // What the usual client adds when it sends.
+        let headers = request.headers_mut();
+        headers.entry(USER_AGENT).or_insert_with(|| self.user_agent.clone());
+        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
         match self.client.request(request).await {
             Ok(answer) => Ok(answer.map(Body::wrap).into()),
             Err(error) => Err(SendError { connecting: error.is_connect(), cause: Box::new(error) }),
@@ -113,8 +116,13 @@ pub(crate) struct SendError {
     pub(crate) cause: Cause,
 }
 
-/// The certificates that the usual client trusts, too: the system's and these.
-fn tls(extra_root_certificates_pem: &[Vec<u8>]) -> Result<ClientConfig, Cause> {
+/// Neither the system nor the options name an authority to trust.
+#[derive(Debug, thiserror::Error)]
+#[error("this computer has no certificates of authorities to check the server's with")]
+pub(crate) struct NoAuthorities;
+
+/// The certificates that the usual client trusts, too: the system's and these. `None`: there are none.
+fn tls(extra_root_certificates_pem: &[Vec<u8>]) -> Result<Option<ClientConfig>, Cause> {
     let mut extra = Vec::new();
     for pem in extra_root_certificates_pem {
         for certificate in CertificateDer::pem_slice_iter(pem) {
@@ -131,6 +139,9 @@ fn tls(extra_root_certificates_pem: &[Vec<u8>]) -> Result<ClientConfig, Cause> {
         Ok(system) => Arc::new(system),
         Err(error) => {
             warn!(%error, "the system's certificates cannot be used");
+            if extra.is_empty() {
+                return Ok(None);
+            }
             let mut roots = rustls::RootCertStore::empty();
             for certificate in extra {
                 roots.add(certificate)?;
@@ -144,13 +155,14 @@ fn tls(extra_root_certificates_pem: &[Vec<u8>]) -> Result<ClientConfig, Cause> {
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(tls)
+    Ok(Some(tls))
 }
 
 #[derive(Clone)]
 struct Connector {
     tunnel: Tunnel<HttpConnector>,
-    tls: TlsConnector,
+    /// Without it no connection is made: nobody could be told from anybody else.
+    tls: Option<TlsConnector>,
     /// For the tunnel and the handshake.
     timeout: Duration,
 }
@@ -165,9 +177,12 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, to: Uri) -> Self::Future {
+        let Some(tls) = self.tls.clone() else {
+            return Box::pin(async { Err(NoAuthorities.into()) });
+        };
         let name = to.host().unwrap_or_default();
         let name = ServerName::try_from(name.trim_matches(['[', ']']).to_owned());
-        let (tunnel, tls) = (self.tunnel.call(to), self.tls.clone());
+        let tunnel = self.tunnel.call(to);
         let connecting = async move {
             let stream = TokioIo::new(tunnel.await?);
             let inner = TokioIo::new(tls.connect(name?, stream).await?);

@@ -337,7 +337,10 @@ struct Told {
 
 /// Somebody who listens to a liar.
 async fn listening() -> Told {
-    let liar = Liar::start().await;
+    listening_to(Liar::start().await)
+}
+
+fn listening_to(liar: Liar) -> Told {
     let group = liar.invite();
     let met = Met::start(40_001, std::slice::from_ref(&group), |options| {
         options.insecure_http = true;
@@ -459,6 +462,53 @@ async fn a_clock_that_is_wrong_is_said_to_be() {
         let mut met = Met::start(40_001, &[liar.invite()], |options| options.insecure_http = true);
         met.until(|state| trouble(state) == [Some(ServerFault::Clock)]).await;
     }
+}
+
+#[tokio::test]
+async fn members_whose_clocks_are_wrong_in_opposite_directions_find_each_other() {
+    // This device's clock is ahead of the server's, or behind it; the member's is off as much in the other direction.
+    for ahead in [290, -290] {
+        let liar = Liar::start().await;
+        *liar.ahead_s.lock().unwrap() = ahead;
+        let mut told = listening_to(liar);
+        let signed_at = |s: i64| {
+            let mut record = record(&told.ana, &told.group, 9, &[at("10.0.0.2:4000")]);
+            record.issued_at_s = now_s().saturating_add_signed(s);
+            present(&told.ana, &record)
+        };
+        let (never, good) = (signed_at(3 * ahead), signed_at(2 * ahead));
+        told.only_the_last_is_believed(vec![never]).await;
+        told.liar.says(vec![good]);
+        let member = told.met.sees(id(&told.group), told.ana.id()).await;
+        assert_eq!(member.addresses, [at("10.0.0.2:4000")], "{ahead}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_is_behind_is_put_right_before_the_last_one_and_no_further() {
+    let (liar, device) = (Liar::start().await, DeviceIdentity::generate().unwrap());
+    // The clock was set back by 200 s since the last record.
+    let last = (now_s() + 200) * 1000;
+    *liar.last_seq.lock().unwrap() = last;
+    let start = |liar: &Liar| {
+        Met::start(40_001, &[liar.invite()], |options| {
+            options.identity = Arc::new(copy(&device));
+            options.insecure_http = true;
+        })
+    };
+    liar.says(vec![event(&RendezvousEvent::Ready)]);
+    // A second program with the same key goes right behind the first one.
+    for next in [last + 1, last + 2] {
+        let mut met = start(&liar);
+        met.until(|state| !state.groups.is_empty() && online(state)).await;
+        assert_eq!(*liar.last_seq.lock().unwrap(), next);
+    }
+    // Nobody can have made it say this.
+    let far = (now_s() + 3600) * 1000;
+    *liar.last_seq.lock().unwrap() = far;
+    let mut met = start(&liar);
+    met.until(|state| trouble(state) == [Some(ServerFault::Refused)]).await;
+    assert_eq!(*liar.last_seq.lock().unwrap(), far, "nothing was signed beyond");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The paths of `/v1` and what each answers.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -353,9 +354,11 @@ impl Shared {
 
     fn refuse(&self, why: StoreRefusal) -> Problem {
         match why {
-            StoreRefusal::Old(group) => {
+            StoreRefusal::Old { group, last_seq } => {
                 self.counters.records_refused.add(1);
-                Problem::new(ProblemCode::RecordOld).with_detail(&format!("group {group}"))
+                let mut problem = Problem::new(ProblemCode::RecordOld);
+                problem.last_seq = NonZeroU64::new(last_seq);
+                problem.with_detail(&format!("group {group}"))
             }
             StoreRefusal::GroupFull(group) => {
                 self.limited(COME_BACK * 6).with_detail(&format!("group {group} is full"))

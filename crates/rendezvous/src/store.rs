@@ -78,7 +78,7 @@ pub struct NewRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreRefusal {
     /// A newer record of this group is there.
-    Old(GroupId),
+    Old { group: GroupId, last_seq: u64 },
     /// It has as many members as a group may have.
     GroupFull(GroupId),
     /// The device is in as many groups as a device may be.

@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::num::NonZeroU64;
+
 use common::*;
 use http::Method;
 use manyhands_identity::GroupKey;
@@ -146,7 +148,13 @@ async fn an_older_record_played_again_is_refused_and_the_newer_one_stays() {
         ..device.record(group)
     };
     device.put_record(&new).await.ok();
-    device.put(vec![old]).await.refused(ProblemCode::RecordOld);
+    let refused = device.put(vec![old]).await;
+    refused.refused(ProblemCode::RecordOld);
+    assert_eq!(
+        refused.problem().last_seq,
+        NonZeroU64::new(new.seq),
+        "what the next one has to exceed"
+    );
     // The same one once more is no replay: its answer was lost.
     device.put(vec![device.signed(&new)]).await.ok();
     let other = PresenceRecord { ttl_s: 60, ..new.clone() };

@@ -1,6 +1,7 @@
 //! Errors of the protocol: problem documents (RFC 9457).
 
 use std::fmt;
+use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,9 @@ pub struct Problem {
     /// With `origin-not-satisfiable`: the length that the origin gave.
     #[serde(default, with = "json_u64_option", skip_serializing_if = "Option::is_none")]
     pub length: Option<u64>,
+    /// With `record-old`: the sequence number that the next record of this device has to exceed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seq: Option<NonZeroU64>,
 }
 
 macro_rules! problem_codes {
@@ -129,6 +133,7 @@ impl Problem {
             origin_status: None,
             retry_after_ms: None,
             length: None,
+            last_seq: None,
         }
     }
 

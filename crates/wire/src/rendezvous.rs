@@ -13,7 +13,8 @@ pub const RENDEZVOUS_PORT: u16 = 8470;
 pub const RECORD_VERSION: u16 = 1;
 /// A record is valid for at most so long after it was issued.
 pub const MAX_RECORD_TTL_S: u16 = 120;
-/// Clocks may be apart by so much.
+/// The clocks of a device and a server may be apart by so much; those of two members by twice that, which is why a member judges
+/// records by the server's clock.
 pub const MAX_CLOCK_SKEW_S: u16 = 300;
 /// More addresses of one device are not published.
 pub const MAX_RECORD_ADDRESSES: usize = 16;
@@ -264,6 +265,9 @@ pub fn record_statement(payload: &str) -> Vec<u8> {
 
 impl PresenceRecord {
     /// Whether it is valid at `now_s` (seconds since 1970), give or take [`MAX_CLOCK_SKEW_S`].
+    ///
+    /// So a record is believed for up to the time that it names and twice the skew, 12 minutes, after it was signed by a clock that
+    /// is ahead: against what is played again within that time there is its number.
     ///
     /// # Errors
     /// Why not.

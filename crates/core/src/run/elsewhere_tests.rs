@@ -181,6 +181,32 @@ fn a_helper_that_is_asked_again_goes_on_and_then_over_its_new_session() {
 }
 
 #[test]
+fn a_session_that_ends_while_more_is_asked_for_does_not_take_the_new_one_with_it() {
+    // Whichever comes first, the end or the yes: only the old session is ended, once.
+    for ended_first in [true, false] {
+        let mut world = World::helped();
+        world.lead_to("mirror");
+        world.pass(1);
+        world.bring();
+        world.told();
+        if ended_first {
+            let (download, peer) = (world.id, helper());
+            world.handle(Input::HelpEnded { download, peer, reason: HelpEnd::Budget });
+            assert!(world.told().contains(&"end Budget".to_owned()));
+            assert_eq!(world.state(), AskState::Asked);
+        }
+        world.answer(HelpAnswer::Accept { budget_bytes: LENGTH });
+        world.pass(1);
+        let told = world.told();
+        let ends: Vec<_> = told.iter().filter(|what| what.starts_with("end")).collect();
+        let expected: &[&str] = if ended_first { &[] } else { &["end Replaced"] };
+        assert_eq!(ends, expected);
+        assert!(told.contains(&"fetch".to_owned()), "{told:?}");
+        assert!(matches!(world.state(), AskState::Accepted { .. }));
+    }
+}
+
+#[test]
 fn one_that_declines_helps_as_it_has_agreed_and_is_asked_no_more() {
     let mut world = World::helped();
     world.lead_to("mirror");

@@ -1,5 +1,6 @@
 //! https through a proxy that may meddle with what it carries.
 
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -30,6 +31,10 @@ const SLOW: u64 = 20_000;
 enum Way {
     Carried,
     Refused,
+    /// Instead of the server somebody says this.
+    Intercepted(&'static [u8]),
+    /// A bit of the first encrypted record is another one: of the handshake.
+    HandshakeFlipped,
     /// A bit of the last record is another one. What comes before it is good.
     Flipped,
     /// As above, in the length of the record.
@@ -79,8 +84,14 @@ async fn tunnel(mut client: TcpStream, way: Way, objected: Arc<Notify>) {
     if way == Way::Refused || !head.to_ascii_lowercase().contains(LOGIN) {
         return client.write_all(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n").await.unwrap();
     }
-    let server = TcpStream::connect(target).await.unwrap();
     client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+    if let Way::Intercepted(says) = way {
+        client.read_u8().await.unwrap();
+        client.write_all(says).await.unwrap();
+        client.read_to_end(&mut Vec::new()).await.ok();
+        return;
+    }
+    let server = TcpStream::connect(target).await.unwrap();
     let ((from_client, to_client), (from_server, to_server)) =
         (client.into_split(), server.into_split());
     let asked = Arc::new(AtomicBool::new(false));
@@ -120,6 +131,9 @@ async fn carry_down(
     way: Way,
     asked: Arc<AtomicBool>,
 ) {
+    if way == Way::HandshakeFlipped {
+        return flip_handshake(server, client).await;
+    }
     let mut answer = Vec::new();
     while server.read_buf(&mut answer).await.is_ok_and(|read| read > 0) {
         if way == Way::Carried || !asked.load(Ordering::SeqCst) {
@@ -136,12 +150,25 @@ async fn carry_down(
         Way::Resized => answer[last + 3] ^= 0x80,
         Way::Lost => answer.truncate(last),
         Way::Cut => answer.truncate(answer.len() - 1),
-        Way::Carried | Way::Refused => unreachable!(),
+        _ => unreachable!(),
     }
     client.write_all(&answer).await.unwrap();
     if matches!(way, Way::Lost | Way::Cut) {
         client.shutdown().await.unwrap();
     }
+}
+
+async fn flip_handshake(mut server: OwnedReadHalf, mut client: OwnedWriteHalf) {
+    let mut record = vec![0; RECORD_HEAD];
+    while record[0] != APPLICATION_DATA {
+        server.read_exact(&mut record[..RECORD_HEAD]).await.unwrap();
+        let length = usize::from(u16::from_be_bytes([record[3], record[4]]));
+        record.resize(RECORD_HEAD + length, 0);
+        server.read_exact(&mut record[RECORD_HEAD..]).await.unwrap();
+        record[RECORD_HEAD] ^= u8::from(record[0] == APPLICATION_DATA);
+        client.write_all(&record).await.unwrap();
+    }
+    server.read_to_end(&mut Vec::new()).await.ok();
 }
 
 /// Where it begins.
@@ -196,6 +223,7 @@ async fn a_server_is_fetched_from_through_a_proxy() {
         assert!(asked.path.starts_with("/file.bin"), "{asked:?}");
         assert!(asked.header("user-agent").is_some_and(|agent| agent.starts_with("Manyhands/")));
         assert_eq!(asked.header("proxy-authorization"), None);
+        assert_eq!(asked.header("accept"), Some("*/*"), "as without a proxy");
     }
 }
 
@@ -238,4 +266,65 @@ async fn a_connection_that_only_ends_is_not_called_damaged() {
         let got = whole_file(way, false).await.unwrap();
         assert_eq!(got, "Interrupted true", "{way:?}");
     }
+}
+
+#[tokio::test]
+async fn a_line_that_answers_with_something_else_is_no_connection_and_not_called_damaged() {
+    let portal =
+        b"HTTP/1.1 302 Found\r\nLocation: http://login.example/\r\nContent-Length: 0\r\n\r\n";
+    // Fatal alerts: handshake_failure, access_denied, and some that after the handshake would tell of damage.
+    let alerts: [&[u8]; 6] = [
+        &[21, 3, 3, 0, 2, 2, 40],
+        &[21, 3, 3, 0, 2, 2, 49],
+        &[21, 3, 3, 0, 2, 2, 10],
+        &[21, 3, 3, 0, 2, 2, 20],
+        &[21, 3, 3, 0, 2, 2, 47],
+        &[21, 3, 3, 0, 2, 2, 50],
+    ];
+    // An encrypted record before anybody has agreed on a key.
+    let record: &[u8] = &[APPLICATION_DATA, 3, 3, 0, 4, 1, 2, 3, 4];
+    for says in alerts.into_iter().chain([portal.as_slice(), record]) {
+        let error = whole_file(Way::Intercepted(says), false).await.unwrap_err();
+        assert!(matches!(error, FetchError::Tls { untrusted: false, .. }), "{says:?}: {error:?}");
+        assert!(error.is_of_the_connection() && error.retry() == Retry::Soon);
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_whose_keys_do_not_fit_is_damaged() {
+    let error = whole_file(Way::HandshakeFlipped, false).await.unwrap_err();
+    assert!(matches!(error, FetchError::Damaged { received_bytes: 0, .. }), "{error:?}");
+}
+
+/// Set for the next test where it runs again, on a system without certificates: where the proxy is.
+const PROXY_VARIABLE: &str = "MANYHANDS_TEST_PROXY";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_any_certificate_on_the_system_plain_http_works_through_a_proxy_and_https_says_why_not()
+ {
+    if let Ok(proxy) = std::env::var(PROXY_VARIABLE) {
+        let proxy = ProxyMode::Through(Url::parse(&proxy).unwrap());
+        let origins = Origins::new(&Options { proxy, ..options() }).unwrap();
+        let plain = request("http://files.example/file.bin", ALL, None);
+        assert_eq!(outcome(&origins, &plain, 7).await, "0..100000");
+        let secure = request("https://files.example/file.bin", ALL, None);
+        let error = origins.fetch(&secure).await.unwrap_err();
+        assert!(matches!(error, FetchError::Tls { untrusted: false, .. }), "{error:?}");
+        assert!(error.to_string().contains("no certificates"), "{error}");
+        return;
+    }
+    // A server that is asked for a whole URL is a proxy to whoever asks.
+    let server = FaultServer::start(file());
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child
+        .args(["--exact", "tunnels::without_any_certificate_on_the_system_plain_http_works_through_a_proxy_and_https_says_why_not"])
+        .env("SSL_CERT_FILE", dir.path().join("none.pem"))
+        .env("SSL_CERT_DIR", dir.path())
+        .env(PROXY_VARIABLE, server.url("/"));
+    let output = tokio::task::spawn_blocking(move || child.output()).await.unwrap().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("running 1 test"), "{text}");
+    assert!(output.status.success(), "{text}");
+    assert_eq!(server.requests().len(), 1, "https did not even connect");
 }

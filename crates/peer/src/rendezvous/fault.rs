@@ -1,5 +1,6 @@
 //! Why a rendezvous server is of no use now.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use manyhands_wire::{Problem, ProblemCode};
@@ -35,11 +36,13 @@ pub(super) struct Failure {
     pub(super) retry_after: Option<Duration>,
     /// What the server called it.
     pub(super) code: Option<ProblemCode>,
+    /// With `record-old`: what the next record has to exceed.
+    pub(super) last_seq: Option<u64>,
 }
 
 impl Failure {
     pub(super) fn of(fault: ServerFault) -> Self {
-        Self { fault, retry_after: None, code: None }
+        Self { fault, retry_after: None, code: None, last_seq: None }
     }
 
     /// An answer that is a problem.
@@ -58,6 +61,7 @@ impl Failure {
             (_, 500..=599) => ServerFault::Busy,
             _ => ServerFault::NoServer,
         };
-        Self { fault, retry_after: problem.retry_after_ms.map(Duration::from_millis), code }
+        let retry_after = problem.retry_after_ms.map(Duration::from_millis);
+        Self { fault, retry_after, code, last_seq: problem.last_seq.map(NonZeroU64::get) }
     }
 }

@@ -47,6 +47,8 @@ pub(super) struct Listener {
     cursor: String,
     /// Streams do not work until then.
     poll_until: Option<Instant>,
+    /// How far the server's clock is ahead, in seconds.
+    ahead_s: i64,
     /// The events since.
     pace: (Instant, u32),
     /// Where rings go.
@@ -82,6 +84,7 @@ impl Listener {
             waits,
             cursor: String::new(),
             poll_until: None,
+            ahead_s: 0,
             pace: (Instant::now(), 0),
             rung_by,
         }
@@ -106,6 +109,12 @@ impl Listener {
 
     pub(super) fn set_own_addresses(&mut self, addresses: Vec<SocketAddr>) {
         self.listed.set_own_addresses(addresses);
+    }
+
+    /// Records are judged by the server's clock, which is as good as this device's within the bound: two members whose clocks
+    /// are wrong in opposite directions would pass one another over, though the server takes in both.
+    pub(super) fn set_clock(&mut self, ahead_s: i64) {
+        self.ahead_s = ahead_s;
     }
 
     pub(super) fn set_link(&self, link: ServerLink) {
@@ -270,7 +279,8 @@ impl Listener {
 
     /// Takes in an event; gives whether the list is complete by it.
     fn hear(&mut self, event: &RendezvousEvent, backoff: &mut Backoff) -> Result<bool, Failure> {
-        match self.listed.hear(event, now_s(), Instant::now()) {
+        let now_s = now_s().saturating_add_signed(self.ahead_s);
+        match self.listed.hear(event, now_s, Instant::now()) {
             Heard::Nothing => {}
             Heard::Changed(group, id) => self.show(group, id),
             Heard::Ready => {

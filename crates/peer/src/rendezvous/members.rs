@@ -98,7 +98,7 @@ impl Listed {
         self.own_addresses = addresses;
     }
 
-    /// Takes in an event, at `now_s` (seconds since 1970) by this device's clock.
+    /// Takes in an event, at `now_s` (seconds since 1970) by the server's clock.
     pub(super) fn hear(&mut self, event: &RendezvousEvent, now_s: u64, now: Instant) -> Heard {
         match event {
             RendezvousEvent::Reset => {

@@ -141,6 +141,7 @@ impl ServerTask {
         };
         self.listener.set_own_addresses(addresses.clone());
         let Some(open) = &self.keeper.open else { return Ok(Ended::Moved) };
+        self.listener.set_clock(open.ahead_s);
         let (token, tokens) = watch::channel::<Bytes32>(open.token);
         let line = self.keeper.speaker.take_line();
         Ok(tokio::select! {

@@ -10,8 +10,8 @@ use manyhands_core::{GroupId, PeerId};
 use manyhands_identity::{DeviceIdentity, GroupKey, device_of_key, sign_record, verify};
 use manyhands_wire::{
     Blob, Bytes32, Challenge, DeviceName, Digest, Feature, GroupProof, List, MAX_CLOCK_SKEW_S,
-    MAX_KEY_BYTES, MAX_RECORD_TTL_S, PROTOCOL_VERSION, PresenceRecord, ProblemCode, Publication,
-    Published, RECORD_VERSION, Ring, ServerHello, Session, SessionRequest, Text, group_statement,
+    MAX_KEY_BYTES, MAX_RECORD_TTL_S, PROTOCOL_VERSION, PresenceRecord, Publication, Published,
+    RECORD_VERSION, Ring, ServerHello, Session, SessionRequest, Text, group_statement,
     server_statement, session_statement,
 };
 use tokio::time::Instant;
@@ -25,13 +25,14 @@ const RENEW_BEFORE: Duration = Duration::from_secs(120);
 const PUBLISH_PAUSES: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(90));
 /// A connection that was idle for longer is left to the server to close, and a new one made.
 const IDLE: Duration = Duration::from_secs(5);
-
 /// An open session.
 #[derive(Clone, Debug)]
 pub(super) struct Open {
     pub(super) token: Bytes32,
     pub(super) renew_at: Instant,
     ends_at: Instant,
+    /// How far the server's clock is ahead of this device's, in seconds: no more than [`MAX_CLOCK_SKEW_S`] either way.
+    pub(super) ahead_s: i64,
     /// From where the server sees this device.
     pub(super) observed: Option<IpAddr>,
 }
@@ -126,9 +127,11 @@ impl Speaker {
         if proved != Ok(self.server) {
             return Err(Failure::of(ServerFault::OtherKey));
         }
-        if session.now_s.abs_diff(now_s()) > u64::from(MAX_CLOCK_SKEW_S) {
+        let now_s = now_s();
+        if session.now_s.abs_diff(now_s) > u64::from(MAX_CLOCK_SKEW_S) {
             return Err(Failure::of(ServerFault::Clock));
         }
+        let ahead_s = session.now_s.wrapping_sub(now_s).cast_signed();
         self.line = Some((line, Instant::now()));
         let lasts = Duration::from_secs(u64::from(session.expires_in_s));
         let now = Instant::now();
@@ -136,6 +139,7 @@ impl Speaker {
             token: session.token,
             renew_at: now + lasts.saturating_sub(RENEW_BEFORE.min(lasts / 3)).max(RENEW_BEFORE / 4),
             ends_at: now + lasts,
+            ahead_s,
             observed: session.observed.as_str().parse::<IpAddr>().ok().map(|ip| ip.to_canonical()),
         })
     }
@@ -191,11 +195,18 @@ impl Speaker {
                     let (least, most) = PUBLISH_PAUSES;
                     return Ok(Duration::from_millis(next_after_ms).clamp(least, most));
                 }
-                // The clock was set back, by less than would be refused.
-                Err(failure) if failure.code == Some(ProblemCode::RecordOld) && tries < 2 => {
-                    self.last_seq = now_ms() + 2000 * u64::from(MAX_CLOCK_SKEW_S);
-                }
-                Err(failure) => return Err(failure),
+                Err(failure) => match failure.last_seq {
+                    // The number of a record that a server took in, made by a clock that was wrong by the bound, when this
+                    // one is wrong the other way; beyond, the server lies.
+                    // The clock was set back, or another program with this device's key is ahead: right behind it and no
+                    // further, as whoever has seen this number takes nothing below it, also after a restart.
+                    Some(last)
+                        if tries < 2 && last <= now_ms() + 2000 * u64::from(MAX_CLOCK_SKEW_S) =>
+                    {
+                        self.last_seq = self.last_seq.max(last);
+                    }
+                    _ => return Err(failure),
+                },
             }
         }
     }

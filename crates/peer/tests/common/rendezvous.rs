@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,8 +19,8 @@ use manyhands_core::{GroupId, PeerId};
 use manyhands_identity::{GroupKey, GroupSecret, device_of_key, sign_record};
 use manyhands_peer::wire::{
     self, Blob, Bytes32, Challenge, DeviceName, Digest, GroupName, Invite, List, PresenceRecord,
-    ProtocolRange, Published, RendezvousEvent, ServerAddress, ServerHello, Session, SessionRequest,
-    Text, server_statement,
+    Problem, ProblemCode, ProtocolRange, Publication, Published, RendezvousEvent, ServerAddress,
+    ServerHello, Session, SessionRequest, Text, server_statement,
 };
 use manyhands_peer::{
     DeviceIdentity, Discovered, InterfaceRule, Member, Rendezvous, RendezvousOptions,
@@ -160,6 +161,8 @@ pub struct Liar {
     pub streams: Arc<AtomicUsize>,
     /// How far its clock is ahead, in seconds.
     pub ahead_s: Arc<Mutex<i64>>,
+    /// The number that records have to exceed, and in the end the one of the last record.
+    pub last_seq: Arc<Mutex<u64>>,
     /// Who proves the server's key.
     pub proves: Arc<Mutex<Arc<DeviceIdentity>>>,
 }
@@ -174,6 +177,7 @@ impl Liar {
             sessions: Arc::default(),
             streams: Arc::default(),
             ahead_s: Arc::default(),
+            last_seq: Arc::default(),
             proves: Arc::new(Mutex::new(identity.clone())),
             identity,
         };
@@ -236,7 +240,22 @@ impl Liar {
                 *answer.status_mut() = StatusCode::CREATED;
                 answer
             }
-            (&Method::PUT, "/v1/presence") => json(&Published { next_after_ms: 30_000 }),
+            (&Method::PUT, "/v1/presence") => {
+                let body = request.into_body().collect().await.unwrap().to_bytes();
+                let said: Publication = serde_json::from_slice(&body).unwrap();
+                let record: PresenceRecord =
+                    serde_json::from_str(said.records.first().unwrap().payload.as_str()).unwrap();
+                let mut last_seq = self.last_seq.lock().unwrap();
+                if record.seq > *last_seq {
+                    *last_seq = record.seq;
+                    return json(&Published { next_after_ms: 30_000 });
+                }
+                let mut old = Problem::new(ProblemCode::RecordOld);
+                old.last_seq = NonZeroU64::new(*last_seq);
+                let mut answer = json(&old);
+                *answer.status_mut() = StatusCode::CONFLICT;
+                answer
+            }
             (&Method::GET, "/v1/events") => {
                 self.streams.fetch_add(1, Ordering::SeqCst);
                 let said = stream_of(self.stream.subscribe());

@@ -157,7 +157,9 @@ impl State {
                 // The same one once more: the answer was lost.
                 Some(known) if record.seq == known.seq && record.json == known.json => {}
                 Some(known) if record.seq <= known.seq => {
-                    return Err(StoreRefusal::Old(record.group));
+                    // The records of one publication have one number, which has to fit in every group.
+                    let last_seq = self.last_seq(device, &records);
+                    return Err(StoreRefusal::Old { group: record.group, last_seq });
                 }
                 Some(_) => {}
                 None => {
@@ -182,6 +184,12 @@ impl State {
             self.put(now_ms, device, record);
         }
         Ok(())
+    }
+
+    fn last_seq(&self, device: PeerId, records: &[NewRecord]) -> u64 {
+        let groups = records.iter().filter_map(|record| self.groups.get(&record.group));
+        let known = groups.filter_map(|group| group.members.get(&device));
+        known.map(|known| known.seq).max().unwrap_or(0)
     }
 
     fn has_room_for(&self, device: PeerId) -> bool {
