@@ -8,4 +8,4 @@ export type Reach = { "reach": "reached",
 /**
  * Where.
  */
-address: string, } | { "reach": "trying" } | { "reach": "ringing" } | { "reach": "no", why: NoWay, };
+address: string, } | { "reach": "called" } | { "reach": "trying" } | { "reach": "listed" } | { "reach": "ringing" } | { "reach": "no", why: NoWay, };
