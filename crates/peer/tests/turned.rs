@@ -66,7 +66,7 @@ async fn rung(lin: &Device, mo: &Device) -> RemotePeer {
     let peer = lin.client.peer(mo.met.id, &[dead]);
     let error = within(peer.hello()).await.unwrap_err();
     assert!(matches!(error, CallError::Unreachable(_)), "{error:?}");
-    lin.met.rendezvous.ring(mo.met.id);
+    assert!(lin.met.rendezvous.ring(mo.met.id));
     within(async {
         while peer.hello().await.is_err() {
             tokio::task::yield_now().await;
@@ -123,7 +123,7 @@ async fn the_look_out_sees_it_as_soon_as_it_has_called() {
         }
     }
     let began = Instant::now();
-    met.rendezvous.ring(mo.met.id);
+    assert!(met.rendezvous.ring(mo.met.id));
     match come_or_gone(&mut news).await {
         PresenceNews::Online { peer, .. } => assert!(peer.id() == mo.met.id && peer.has_called()),
         other => panic!("{other:?}"),

@@ -11,7 +11,6 @@ const all: Query = {
   selected: null,
   peers: 10,
   members: false,
-  members: false,
 };
 const file = (name: string, more = {}) => ({
   name,
