@@ -140,7 +140,7 @@ async fn who_was_not_rung_turns_nothing() {
     let turned = within(raw_turn(&mo, &lin)).await;
     assert!(turned.starts_with("HTTP/1.1 404"), "{turned}");
     // A ring for somebody who is not listed reaches nobody.
-    lin.met.rendezvous.ring(manyhands_core::PeerId::from_digest([1; 32]));
+    assert!(lin.met.rendezvous.ring(manyhands_core::PeerId::from_digest([1; 32])));
     let turned = within(raw_turn(&mo, &lin)).await;
     assert!(turned.starts_with("HTTP/1.1 404"), "{turned}");
 }
@@ -165,7 +165,7 @@ async fn a_blocked_device_rings_and_is_not_called() {
         mo.met.sees(id(&group), device.met.id).await;
     }
     mo.helper.server.set_blocked(&[lin.met.id].into());
-    lin.met.rendezvous.ring(mo.met.id);
+    assert!(lin.met.rendezvous.ring(mo.met.id));
     // Who rings later is called.
     rung(&eve, &mo).await;
     let dead = format!("127.0.0.1:{}", dead_port().await).parse().unwrap();
