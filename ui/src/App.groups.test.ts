@@ -52,8 +52,17 @@ async function goToGroups(): Promise<void> {
   await fireEvent.click(tab);
 }
 const groups = async () =>
-  (await engine.view({ filter: 'all', search: '', first: 0, count: 9, selected: null, peers: 9 }))
-    .together?.groups ?? [];
+  (
+    await engine.view({
+      filter: 'all',
+      search: '',
+      first: 0,
+      count: 9,
+      selected: null,
+      peers: 9,
+      members: true,
+    })
+  ).together?.groups ?? [];
 const states = () =>
   screen.getAllByTestId('group').map(({ dataset }) => [dataset['name'], dataset['state']]);
 /** As the web view does, wherever the keyboard is. */
@@ -255,6 +264,7 @@ test('members are reached, or it is said once for each reason why not and what t
             reach: { reach: 'reached', address: '10.7.12.4:26269' },
           },
           { peer: 'lab', name: 'lab-pc', friend: false, reach: { reach: 'ringing' } },
+          { peer: 'zoe', name: 'Zoe', friend: false, reach: { reach: 'called' } },
           out('kim', 'Kim', 'no_answer'),
           out('sam', 'Sam', 'no_answer'),
           out('eve', '<b>Eve</b>', 'no_address'),
@@ -264,9 +274,10 @@ test('members are reached, or it is said once for each reason why not and what t
   });
   await goToGroups();
   const card = await shown('group');
-  expect(card.textContent).toContain(en.groups.reached('1', '5'));
+  expect(card.textContent).toContain(en.groups.reached('2', '6'));
   expect(card.textContent).toContain(en.friends.reachedAt('10.7.12.4:26269'));
   expect(card.textContent).toContain(en.groups.member.ringing);
+  expect(card.textContent).toContain(en.groups.member.called);
   const [silent, nowhere] = screen.getAllByTestId('out-of-reach') as [HTMLElement, HTMLElement];
   expect(silent.textContent).toContain(en.noWays.no_answer.text('31200', '40123'));
   expect(within(silent).getAllByTestId('member')).toHaveLength(2);
@@ -281,6 +292,7 @@ test('among people it is said how each was found and reached, and why one was no
     peers: [
       { peer: 'mo', name: 'Mo', friend: true, found: [{ by: 'lan' }, byDorm] },
       { peer: 'jo', name: 'Jo', friend: true, online: false, found: [{ by: 'known' }] },
+      { peer: 'zoe', name: 'Zoe', found: [byDorm], called: true, addresses: ['10.9.9.8:1'] },
       {
         peer: 'kim',
         name: 'Kim',
@@ -292,14 +304,16 @@ test('among people it is said how each was found and reached, and why one was no
     ],
   });
   await click('go-friends');
-  await waitFor(() => expect(screen.getAllByTestId('peer')).toHaveLength(3));
+  await waitFor(() => expect(screen.getAllByTestId('peer')).toHaveLength(4));
   const of = (name: string) =>
     screen.getAllByTestId('peer').find((row) => row.dataset['name'] === name) ?? expect.fail(name);
-  const { byLan, byGroup, byKnown, reachedAt, isOut } = en.friends;
+  const { byLan, byGroup, byKnown, reachedAt, called, isOut } = en.friends;
   expect(of('Mo').textContent).toContain(
     `${byLan} · ${byGroup('Dorm 7')} · ${reachedAt('10.42.3.17:26269')}`,
   );
   expect(of('Jo').textContent).toContain(byKnown);
+  expect(of('Zoe').textContent).toContain(called);
+  expect(of('Zoe').textContent).not.toContain('10.9.9.8');
   expect(of('Kim').textContent).toContain(isOut);
   expect(of('Kim').textContent).not.toContain(byKnown);
   const why = within(of('Kim')).getByTestId('no-way');
@@ -312,7 +326,7 @@ test('trouble with a server is told among people too, and explained with its gro
   await open({
     groups: [
       { ...dorm, state: { state: 'trouble', why: 'other_key', retryInS: 90 } },
-      { name: 'Lab', state: { state: 'trouble', why: 'refused', retryInS: null } },
+      { name: 'Lab', state: { state: 'trouble', why: 'refused', retryInS: 0 } },
     ],
   });
   await click('go-friends');
@@ -326,7 +340,7 @@ test('trouble with a server is told among people too, and explained with its gro
   expect(key.textContent).toContain(en.serverTroubles.other_key.title);
   expect(key.textContent).toContain(en.serverTroubles.other_key.text(''));
   expect(key.textContent).toContain(en.groups.retry('2 min'));
-  expect(refused.textContent).toContain(en.groups.noRetry);
+  expect(refused.textContent).toContain(en.groups.retryNow);
 });
 
 test('where nobody is, the way into a group is offered', async () => {
@@ -368,4 +382,39 @@ test('without a network an invite is told to be of no use now', async () => {
   paste(link());
   await waitFor(() => screen.getByText(en.join.noNetwork));
   expect(screen.queryByTestId('join-dialog')).toBeNull();
+});
+
+test('an invite from outside gives the keyboard to the button that does not consent', async () => {
+  await open();
+  paste(link());
+  await shown('join-dialog');
+  await waitFor(() => expect(document.activeElement).toBe(screen.getByTestId('join-cancel')));
+});
+
+test('where members are listed and none is reached it is not said that nobody is online', async () => {
+  await open({ groups: [{ ...dorm, members: [out('kim', 'Kim', 'no_answer')] }] });
+  await click('go-friends');
+  await waitFor(() => screen.getByText(en.friends.emptyUnreached));
+  await click('look-at-groups');
+  expect((await shown('group')).textContent).toContain('Kim');
+});
+
+test('what was opened while a group is joined stays open', async () => {
+  await open();
+  let joined = () => {};
+  const join = engine.joinGroup.bind(engine);
+  vi.spyOn(engine, 'joinGroup').mockImplementation(async (invite) => {
+    await new Promise<void>((go) => (joined = go));
+    return join(invite);
+  });
+  paste(link());
+  await press('join-submit');
+  await click('join-cancel');
+  await gone('join-dialog');
+  paste(link({ n: 'Other' }));
+  await waitFor(() => expect(screen.getByTestId('join-dialog').textContent).toContain('Other'));
+  joined();
+  await waitFor(async () => expect(await groups()).toHaveLength(1));
+  await waitFor(() => screen.getByText(en.join.joined('Dorm 7')));
+  expect(screen.getByTestId('join-dialog').textContent).toContain('Other');
 });

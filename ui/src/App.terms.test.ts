@@ -45,8 +45,17 @@ async function type(testid: string, value: string): Promise<void> {
   await fireEvent.change(field);
 }
 const together = async () =>
-  (await engine.view({ filter: 'all', search: '', first: 0, count: 9, selected: null, peers: 9 }))
-    .together;
+  (
+    await engine.view({
+      filter: 'all',
+      search: '',
+      first: 0,
+      count: 9,
+      selected: null,
+      peers: 9,
+      members: false,
+    })
+  ).together;
 /** Opens what can be done about somebody, and picks. */
 async function pick(name: string, key: keyof typeof en.friends.menu): Promise<void> {
   await click('go-friends');

@@ -24,6 +24,7 @@ const all = async () =>
       count: 200,
       selected: null,
       peers: 10,
+      members: false,
     })
   ).rows;
 

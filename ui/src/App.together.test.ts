@@ -49,8 +49,17 @@ async function answer(testid: string, within = ''): Promise<void> {
 }
 const names = () => screen.getAllByTestId('request').map((card) => card.dataset['peerName']);
 const together = async () =>
-  (await engine.view({ filter: 'all', search: '', first: 0, count: 9, selected: null, peers: 9 }))
-    .together;
+  (
+    await engine.view({
+      filter: 'all',
+      search: '',
+      first: 0,
+      count: 9,
+      selected: null,
+      peers: 9,
+      members: false,
+    })
+  ).together;
 
 beforeEach(() => {
   localStorage.clear();

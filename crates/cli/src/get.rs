@@ -89,7 +89,10 @@ async fn work(
         if let Instance::Here(engine) = &instance {
             *here = Some(engine.clone());
         }
-        if let Err(problem) = instance.join(global).await {
+        // Without a network of its own it has joined before.
+        if network.is_some()
+            && let Err(problem) = instance.join(global).await
+        {
             return complain(&problem.text, problem.code);
         }
         let (news, mut told) = mpsc::channel(MAX_WAITING_NEWS);

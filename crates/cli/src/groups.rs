@@ -3,14 +3,16 @@
 use std::io::BufRead;
 
 use manyhands_engine::view::{GroupRow, InviteView, MemberRow, Reach};
-use manyhands_engine::{Change, GroupId, Meeting, find_group, group_of, look_at_server, new_group};
-use manyhands_engine::{read_invite, rotation};
+use manyhands_engine::{
+    Ask, Change, GroupId, Meeting, find_group, group_of, look_at_server, new_group, read_invite,
+    rotation,
+};
 use serde_json::json;
 
 use crate::DONE;
 use crate::arguments::{Arguments, Command, Global, GroupAction, Meet, Named};
 use crate::lend::with_event;
-use crate::lookout::state;
+use crate::lookout::{CALLED, state};
 use crate::peers::complain;
 use crate::place::{Place, Problem};
 
@@ -64,6 +66,23 @@ fn first_line() -> Result<String, String> {
         .read_line(&mut line)
         .map_err(|error| format!("standard input cannot be read: {error}"))?;
     Ok(line.trim().to_owned())
+}
+
+/// Joins the group that the command line names, for a command that meets nobody; the others join when they begin to.
+pub async fn join_first(arguments: &Arguments) -> Result<(), Problem> {
+    let global = &arguments.global;
+    let joins_itself = match &arguments.command {
+        Command::Get(get) => get.ask != Ask::None,
+        Command::Lend(_) | Command::Friends(_) | Command::Pair(_) => true,
+        Command::Group(group) => {
+            matches!(group.action, GroupAction::Create { .. } | GroupAction::Join { .. })
+        }
+        _ => false,
+    };
+    let Some(invite) = global.rendezvous.as_ref().filter(|_| !joins_itself) else { return Ok(()) };
+    let invite = read_invite(invite).map_err(|failure| Problem::refused(&failure))?;
+    let change = Change::JoinGroup { invite: Box::new(invite), founder: false };
+    Place::open(global)?.change(change).await.map(drop)
 }
 
 pub async fn run(global: &Global, action: &GroupAction) -> u8 {
@@ -173,7 +192,9 @@ fn in_words(group: &GroupRow) -> String {
                 "it has called, since it cannot be called".to_owned()
             }
             Reach::Reached { address } => format!("reached at {address}"),
-            Reach::Trying => "being looked for".to_owned(),
+            Reach::Called => CALLED.to_owned(),
+            Reach::Trying => "being called".to_owned(),
+            Reach::Listed => "listed".to_owned(),
             Reach::Ringing => "asked to call, since it cannot be called".to_owned(),
             Reach::No { why } => crate::lookout::no_way(*why).to_owned(),
         };

@@ -1,9 +1,7 @@
 //! How others were found and reached, in words; and what to do where nobody was.
 
 use manyhands_engine::Meeting;
-use manyhands_engine::view::{
-    Found, GroupRow, GroupState, Lookout, NoWay, PeerRow, Reach, ServerTrouble,
-};
+use manyhands_engine::view::{Found, GroupRow, GroupState, Lookout, NoWay, PeerRow, ServerTrouble};
 
 /// One peer, as a line.
 pub fn peer_line(peer: &PeerRow) -> String {
@@ -26,11 +24,17 @@ pub fn peer_line(peer: &PeerRow) -> String {
         None if peer.online => line += "; it has called, since it cannot be called",
         None => {}
     }
+    if peer.called {
+        line += &format!("; {CALLED}");
+    }
     if let Some(why) = peer.no_way {
         line += &format!("; {}", no_way(why));
     }
     line
 }
+
+/// Of who is online, and not because it was called.
+pub const CALLED: &str = "it called this device, since it cannot be called";
 
 fn found(found: &Found) -> String {
     match found {
@@ -58,9 +62,7 @@ pub fn state(group: &GroupRow) -> String {
         GroupState::Off => "off".to_owned(),
         GroupState::Connecting => "connecting".to_owned(),
         GroupState::Online => {
-            let reached =
-                group.members.iter().filter(|row| matches!(row.reach, Reach::Reached { .. }));
-            format!("online, {} listed, {} reached", group.members.len(), reached.count())
+            format!("online, {} listed, {} reached", group.listed, group.reached)
         }
         GroupState::Trouble { why, .. } => trouble(*why).to_owned(),
     }
@@ -75,7 +77,7 @@ fn trouble(why: ServerTrouble) -> &'static str {
             "nobody answers at its server's address: it may be down, or a firewall is in between; it is tried again"
         }
         ServerTrouble::OtherKey => {
-            "another server answers there than the invite says, and was told nothing: ask whoever runs it whether its key is new; if so, a new invite is needed"
+            "another server answers there than the invite says, and is not told where this device is: ask whoever runs it whether its key is new; if so, a new invite is needed"
         }
         ServerTrouble::NoServer => {
             "what answers there is no rendezvous server, or one of another version"
@@ -95,6 +97,7 @@ fn trouble(why: ServerTrouble) -> &'static str {
 pub fn notes(lookout: &Lookout, peers: &[PeerRow]) -> Vec<String> {
     let mut notes = Vec::new();
     let alone = !peers.iter().any(|peer| peer.online);
+    let unreachable = peers.iter().any(|peer| peer.no_way.is_some());
     let lan_only = lookout.meeting == Meeting::LanOnly;
     for group in &lookout.groups {
         match group.state {
@@ -104,10 +107,17 @@ pub fn notes(lookout: &Lookout, peers: &[PeerRow]) -> Vec<String> {
             GroupState::Connecting if alone => {
                 notes.push(format!("{} ({}): still connecting.", group.name, group.server));
             }
-            GroupState::Online if alone && group.members.is_empty() => {
+            GroupState::Online if alone && group.listed == 0 => {
                 notes.push(format!(
                     "Nobody else is in the group {} now. Those who are to be in it need its invite: `group invite`.",
                     group.name
+                ));
+            }
+            GroupState::Online if alone => {
+                let yet = if unreachable { "" } else { " yet" };
+                notes.push(format!(
+                    "{} listed in {}, none reached{yet}: a firewall, or a network that keeps its clients apart. `group list` says more.",
+                    group.listed, group.name
                 ));
             }
             _ => {}
@@ -118,9 +128,10 @@ pub fn notes(lookout: &Lookout, peers: &[PeerRow]) -> Vec<String> {
     }
     notes.insert(
         0,
-        match peers.iter().any(|peer| peer.no_way.is_some()) {
-            true => "Nobody can be reached.".to_owned(),
-            false => "Nobody was found.".to_owned(),
+        match (unreachable, lookout.groups.iter().any(|group| group.listed > 0)) {
+            (true, _) => "Nobody can be reached.".to_owned(),
+            (false, true) => "Nobody is reached yet.".to_owned(),
+            (false, false) => "Nobody was found.".to_owned(),
         },
     );
     if lan_only && !lookout.groups.is_empty() {
@@ -161,6 +172,8 @@ mod tests {
             server: "https://a.example:8470".to_owned(),
             server_id: "s".repeat(52),
             state,
+            listed: 0,
+            reached: 0,
             members: Vec::new(),
         }
     }
@@ -185,6 +198,15 @@ mod tests {
             &["Nobody else is in the group Dorm 7", "group invite"],
         );
         check(&lookout(vec![group(GroupState::Connecting)]), &["still connecting"]);
+        let listed = GroupRow { listed: 12, ..group(GroupState::Online) };
+        check(
+            &lookout(vec![listed]),
+            &[
+                "Nobody is reached yet",
+                "12 listed in Dorm 7, none reached yet: a firewall",
+                "group list",
+            ],
+        );
         let off = Lookout { meeting: Meeting::LanOnly, ..lookout(vec![group(GroupState::Off)]) };
         check(&off, &["the local network alone", "group meet automatic"]);
         for (why, words) in [
@@ -197,7 +219,7 @@ mod tests {
             (ServerTrouble::Refused, "refuses"),
             (ServerTrouble::PlainHttp, "--insecure-http"),
         ] {
-            let state = GroupState::Trouble { why, retry_in_s: None };
+            let state = GroupState::Trouble { why, retry_in_s: 1 };
             check(&lookout(vec![group(state)]), &[words, "Dorm 7", "https://a.example:8470"]);
         }
     }

@@ -49,6 +49,9 @@ fn main() -> ExitCode {
         }
     };
     let code = runtime.block_on(async {
+        if let Err(problem) = groups::join_first(&arguments).await {
+            return peers::complain(&problem.text, problem.code);
+        }
         match arguments.command {
             Command::Get(get) => get::run(&arguments.global, get).await,
             Command::Lend(lend) => lend::run(&arguments.global, &lend).await,

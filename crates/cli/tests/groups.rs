@@ -199,6 +199,32 @@ fn an_invite_may_come_from_standard_input_or_the_environment() {
 }
 
 #[test]
+fn an_invite_is_joined_before_any_command_and_without_others_too() {
+    let root = tempfile::tempdir().unwrap();
+    let (ana, mo) = (Device::new(root.path(), "ana"), Device::new(root.path(), "mo"));
+    let [row] = &ana.tells(&["--rendezvous", NOWHERE, "group", "list", "--json"])[..] else {
+        panic!("it is joined")
+    };
+    assert_eq!(row["name"], "Dorm 7");
+    let left = ana.says(&["--rendezvous", NOWHERE, "group", "leave", "Dorm 7"]);
+    assert_eq!(left.code, 0, "{}", left.stderr);
+    assert_eq!(ana.tells(&["group", "list", "--json"]), Vec::<Value>::new());
+    assert_eq!(ana.says(&["--rendezvous", NOWHERE, "group", "meet", "lan-only"]).code, 0);
+    assert_eq!(ana.tells(&["group", "list", "--json"]).len(), 1);
+
+    // A server without encryption that was allowed is joined, and the download goes on alone.
+    let plain = NOWHERE.replace("https", "http");
+    let file = FaultServer::start(Behaviour { bytes: MIB, ..Behaviour::default() });
+    let dir = root.path().join("files");
+    let mut get = mo.program();
+    get.args(["--insecure-http", "--rendezvous", &plain, "get", "--ask", "none", "--dir"]);
+    let got = said(get.arg(&dir).arg(file.url("/file.bin")));
+    assert_eq!(got.code, 0, "{}", got.stderr);
+    assert_eq!(std::fs::metadata(dir.join("file.bin")).unwrap().len(), MIB);
+    assert_eq!(mo.tells(&["group", "list", "--json"])[0]["server"], "http://127.0.0.1:1");
+}
+
+#[test]
 fn a_group_with_a_server_that_is_away_is_said_where_nobody_is_found() {
     let root = tempfile::tempdir().unwrap();
     let ana = Device::new(root.path(), "ana");
@@ -339,7 +365,10 @@ async fn unreachable() {
         assert_eq!(peer["found"].to_string(), r#"[{"by":"group","name":"Dorm 7"}]"#);
         let said = ana.says(&["friends", "--wait", "0"]);
         assert!(said.stdout.contains("its computer refuses"), "{}", said.stdout);
-        assert!(said.stderr.contains("Nobody can be reached"), "{}", said.stderr);
+        for words in ["Nobody can be reached", "1 listed in Dorm 7, none reached"] {
+            assert!(said.stderr.contains(words), "{}", said.stderr);
+        }
+        assert!(!said.stderr.contains("Nobody else is in the group"), "{}", said.stderr);
         for run in [helper, running] {
             run.signal(Signal::TERM);
             run.end();

@@ -138,6 +138,8 @@ pub fn row(group: &Group, state: GroupState) -> Option<GroupRow> {
         server: invite.server.text(),
         server_id: invite.server.id.to_string(),
         state,
+        listed: 0,
+        reached: 0,
         members: Vec::new(),
     })
 }
@@ -195,7 +197,10 @@ pub fn state(status: Option<&GroupStatus>, now: Instant) -> GroupState {
         Some(Online) => GroupState::Online,
         Some(Trouble { why, retry_at }) => {
             let left = retry_at.saturating_duration_since(now).as_secs();
-            GroupState::Trouble { why: trouble(why), retry_in_s: u32::try_from(left).ok() }
+            GroupState::Trouble {
+                why: trouble(why),
+                retry_in_s: u32::try_from(left).unwrap_or(u32::MAX),
+            }
         }
     }
 }

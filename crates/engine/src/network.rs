@@ -15,6 +15,7 @@ pub mod together;
 pub mod tunnels;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,7 +51,7 @@ const MAX_WAITING_HINTS: usize = 64;
 const IDENTITY: &str = "identity.pem";
 
 /// How to meet others.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct NetworkConfig {
     /// What others see; `None`: the setting, or the name of the computer.
     pub name: Option<String>,
@@ -70,6 +71,17 @@ pub struct NetworkConfig {
     /// Authorities that the test's own servers have their certificates from.
     #[cfg(test)]
     pub trusted_pem: Vec<Vec<u8>>,
+}
+
+impl fmt::Debug for NetworkConfig {
+    /// Never the invite, which holds a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("NetworkConfig");
+        shown.field("name", &self.name).field("listen", &self.listen);
+        shown.field("no_mdns", &self.no_mdns).field("insecure_http", &self.insecure_http);
+        shown.field("rendezvous", &self.rendezvous.is_some());
+        shown.field("lending", &self.lending).finish_non_exhaustive()
+    }
 }
 
 /// A peer that has proved its key and greeted.
@@ -322,7 +334,8 @@ impl Network {
         let name = online.map(|online| online.hello.name.as_str());
         let name = name.or_else(|| waiting.map(|waiting| waiting.request.name.as_str()));
         Friend {
-            last_addresses: online.map(|online| online.remote.addresses()).unwrap_or_default(),
+            // What is merely said of it is no place where it was.
+            last_addresses: self.reached_at(peer).into_iter().collect(),
             ..stranger(peer, name.unwrap_or_default().to_owned())
         }
     }

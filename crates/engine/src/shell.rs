@@ -398,7 +398,8 @@ impl Shell {
     fn view(&self, query: &Query, now: Now) -> View {
         let mut view = self.presenter.view(&self.core, query, now);
         if let Some(network) = &self.network {
-            view.together = Some(network.together(&self.core, query.peers, now.monotonic));
+            view.together =
+                Some(network.together(&self.core, query.peers, query.members, now.monotonic));
             if let Some(details) = &mut view.details {
                 let id = DownloadId(details.id);
                 details.candidates = network.candidates(&self.core, id, now);

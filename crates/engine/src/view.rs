@@ -3,6 +3,8 @@
 //! TypeScript for the web UI is generated from here into `ui/src/generated/`. Byte counts travel as JSON numbers, which are
 //! exact up to 2^53 − 1; larger files are refused when their length becomes known.
 
+use std::fmt;
+
 use manyhands_core::{AcceptRule, Failure, HelpMode, Hours, LendRule};
 use manyhands_store::{Meeting, Settings};
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,8 @@ pub struct Query {
     pub selected: Option<u64>,
     /// How many peers are wanted at most; 500 are given.
     pub peers: u32,
+    /// Whether the members of groups are wanted, and not only how many they are.
+    pub members: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -129,7 +133,11 @@ pub struct GroupRow {
     /// The server's id.
     pub server_id: String,
     pub state: GroupState,
-    /// Who is listed, without this device: those who are reached first, then by name. At most 500.
+    /// How many are listed, without this device …
+    pub listed: u32,
+    /// … and how many of them are reached.
+    pub reached: u32,
+    /// Who is listed, where that is asked for: those who are reached first, then by name. At most 500.
     pub members: Vec<MemberRow>,
 }
 
@@ -147,7 +155,7 @@ pub enum GroupState {
     Trouble {
         why: ServerTrouble,
         /// When it is tried again.
-        retry_in_s: Option<u32>,
+        retry_in_s: u32,
     },
 }
 
@@ -195,7 +203,12 @@ pub enum Reach {
         /// Where; empty where it has called, since it cannot be called.
         address: String,
     },
+    /// Reached over a connection that it has made itself, since it cannot be called.
+    Called,
+    /// It is being called.
     Trying,
+    /// Nothing is known but that it is listed: in a large group everybody calls some of the others.
+    Listed,
     /// It was asked to call here, since it cannot be called.
     Ringing,
     No {
@@ -250,7 +263,7 @@ pub struct ServerFound {
 }
 
 /// A group's invite. Whoever has it is a member.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
 pub struct InviteView {
@@ -261,6 +274,15 @@ pub struct InviteView {
     pub link: String,
     /// The link as a QR code: rows of `0` (light) and `1` (dark), without the quiet zone.
     pub qr: Vec<String>,
+}
+
+impl fmt::Debug for InviteView {
+    /// Never the link, nor its picture: they hold the secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("InviteView");
+        shown.field("group", &self.group).field("name", &self.name);
+        shown.field("server_id", &self.server_id).finish_non_exhaustive()
+    }
 }
 
 /// How this device finds others, and how that stands.
@@ -767,6 +789,8 @@ pub struct PeerRow {
     pub found: Vec<Found>,
     /// Where it was reached, while it is online; not given where it has called, since it cannot be called.
     pub reached: Option<String>,
+    /// It is reached over a connection that it has made itself, since it cannot be called: nobody knows where it could be.
+    pub called: bool,
     /// Why not, of one that is said to be there.
     pub no_way: Option<NoWay>,
     /// Downloads of this device that it helps with now …

@@ -27,7 +27,7 @@ pub use discovery::{
 };
 pub use manyhands_identity::{DeviceIdentity, HANDSHAKE_TIMEOUT, HandshakeError, IdentityError};
 pub use manyhands_wire as wire;
-pub use presence::{NoWay, Presence, PresenceNews, PresenceWaits};
+pub use presence::{MAX_LISTED, NoWay, Presence, PresenceNews, PresenceWaits};
 pub use rendezvous::{
     Calls, GroupStatus, Member, Rendezvous, RendezvousOptions, RendezvousState, RendezvousWaits,
     ServerFault, ServerLink, look_at_server,

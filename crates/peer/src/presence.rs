@@ -29,7 +29,7 @@ use merge::Said;
 /// Peers that are known of. Hints about more are dropped, those about friends never, and those about who is only listed first.
 const MAX_PEERS: usize = 2048;
 /// Of those whom nobody but a rendezvous server names, so many are looked after at a time.
-pub(crate) const MAX_LISTED: usize = 64;
+pub const MAX_LISTED: usize = 64;
 /// Greetings under way to peers of one kind: friends, whoever is on this network, who is only listed. Each kind has its own, so
 /// that a flood of false hints delays nobody who matters.
 const MAX_GREETINGS: usize = 8;

@@ -214,9 +214,10 @@ impl Rendezvous {
         (Self { rings, stop: stop.drop_guard(), task }, seen)
     }
 
-    /// Asks a listed member to call this device, in whatever group both are. More than a few at a time are forgotten.
-    pub fn ring(&self, peer: PeerId) {
-        let _ = self.rings.try_send(peer);
+    /// Asks a listed member to call this device, in whatever group both are. Whether it is done: more than a few at a time are not.
+    #[must_use]
+    pub fn ring(&self, peer: PeerId) -> bool {
+        self.rings.try_send(peer).is_ok()
     }
 
     /// Leaves all groups and waits until the servers know, for a bounded time.

@@ -66,7 +66,7 @@ async fn rung(lin: &Device, mo: &Device) -> RemotePeer {
     let peer = lin.client.peer(mo.met.id, &[dead]);
     let error = within(peer.hello()).await.unwrap_err();
     assert!(matches!(error, CallError::Unreachable(_)), "{error:?}");
-    lin.met.rendezvous.ring(mo.met.id);
+    assert!(lin.met.rendezvous.ring(mo.met.id));
     within(async {
         while peer.hello().await.is_err() {
             tokio::task::yield_now().await;
@@ -123,7 +123,7 @@ async fn the_look_out_sees_it_as_soon_as_it_has_called() {
         }
     }
     let began = Instant::now();
-    met.rendezvous.ring(mo.met.id);
+    assert!(met.rendezvous.ring(mo.met.id));
     match come_or_gone(&mut news).await {
         PresenceNews::Online { peer, .. } => assert!(peer.id() == mo.met.id && peer.has_called()),
         other => panic!("{other:?}"),
@@ -140,7 +140,7 @@ async fn who_was_not_rung_turns_nothing() {
     let turned = within(raw_turn(&mo, &lin)).await;
     assert!(turned.starts_with("HTTP/1.1 404"), "{turned}");
     // A ring for somebody who is not listed reaches nobody.
-    lin.met.rendezvous.ring(manyhands_core::PeerId::from_digest([1; 32]));
+    assert!(lin.met.rendezvous.ring(manyhands_core::PeerId::from_digest([1; 32])));
     let turned = within(raw_turn(&mo, &lin)).await;
     assert!(turned.starts_with("HTTP/1.1 404"), "{turned}");
 }
@@ -165,7 +165,7 @@ async fn a_blocked_device_rings_and_is_not_called() {
         mo.met.sees(id(&group), device.met.id).await;
     }
     mo.helper.server.set_blocked(&[lin.met.id].into());
-    lin.met.rendezvous.ring(mo.met.id);
+    assert!(lin.met.rendezvous.ring(mo.met.id));
     // Who rings later is called.
     rung(&eve, &mo).await;
     let dead = format!("127.0.0.1:{}", dead_port().await).parse().unwrap();

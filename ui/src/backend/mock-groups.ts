@@ -35,10 +35,18 @@ export class MockGroups {
     }
   }
 
-  rows(): GroupRow[] {
+  /** With the members, or with how many they are alone. */
+  rows(members: boolean): GroupRow[] {
     const off = this.meeting === 'lan_only';
     return this.#groups
       .map(({ row }): GroupRow => (off ? { ...row, state: { state: 'off' }, members: [] } : row))
+      .map((row) => ({
+        ...row,
+        listed: row.members.length,
+        reached: row.members.filter(({ reach }) => ['reached', 'called'].includes(reach.reach))
+          .length,
+        members: members ? row.members : [],
+      }))
       .sort((a, b) => a.name.localeCompare(b.name));
   }
 
@@ -47,7 +55,7 @@ export class MockGroups {
     for (const { row, sinceMs } of this.#groups) {
       if (row.state.state === 'connecting' && now - sinceMs >= CONNECT_MS) {
         row.state = { state: 'online' };
-      } else if (row.state.state === 'trouble' && row.state.retryInS !== null) {
+      } else if (row.state.state === 'trouble') {
         row.state = { ...row.state, retryInS: Math.max(0, row.state.retryInS - ms / 1000) };
       }
     }
@@ -97,7 +105,8 @@ export class MockGroups {
     if (typeof invite === 'string') throw failure('bad-url', 'This is no invite.');
     const { name, server, serverId } = invite;
     const state: GroupState = { state: 'connecting' };
-    const row = { group: `group-${this.#nextId++}`, name, server, serverId, state, members: [] };
+    const group = `group-${this.#nextId++}`;
+    const row = { group, name, server, serverId, state, listed: 0, reached: 0, members: [] };
     this.#groups.push({ row, link, sinceMs: now });
     return row;
   }

@@ -47,6 +47,8 @@ export interface MockPeer {
   found?: Found[];
   /** Why it cannot be reached, of one that is listed. */
   noWay?: NoWay | null;
+  /** It has called, since it cannot be called. */
+  called?: boolean;
 }
 
 export interface MockRequest {
@@ -131,6 +133,7 @@ export class MockNetwork {
       pairs: 'paired',
       found: peer.online === false ? [] : [{ by: 'lan' }],
       noWay: null,
+      called: false,
       ...peer,
     }));
     this.#coming = options.requests.map((plan) => ({
@@ -140,7 +143,7 @@ export class MockNetwork {
     this.#arrive();
   }
 
-  together(entries: Entry[], wanted: number): Together {
+  together(entries: Entry[], wanted: number, members: boolean): Together {
     const rows = this.#peers.map((peer) => peerRow(peer, entries));
     const rank = (row: PeerRow) =>
       (row.helpsWith === 0 ? 4 : 0) + (row.online ? 0 : 2) + (row.friend ? 0 : 1);
@@ -164,7 +167,7 @@ export class MockNetwork {
       lentTodayBytes: this.#lentTodayBytes,
       neverHosts: this.#neverHosts,
       meeting: this.groups.meeting,
-      groups: this.groups.rows(),
+      groups: this.groups.rows(members),
       rules: [...this.#rules]
         .map(([peer, { terms, lentTodayBytes }]) => ({
           peer,
@@ -442,7 +445,8 @@ function peerRow(peer: Required<MockPeer>, entries: Entry[]): PeerRow {
     paired: peer.friend && peer.paired,
     otherKey: peer.otherKey,
     found: peer.found,
-    reached: peer.online ? (peer.addresses[0] ?? null) : null,
+    reached: peer.online && !peer.called ? (peer.addresses[0] ?? null) : null,
+    called: peer.online && peer.called,
     noWay: peer.noWay,
     lending: peer.online && peer.lending,
     addresses: peer.online || peer.noWay ? peer.addresses : [],

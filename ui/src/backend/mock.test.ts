@@ -3,7 +3,15 @@ import type { Query } from '../types';
 import { MockBackend } from './mock';
 import { sceneOf } from './scenes';
 
-const all: Query = { filter: 'all', search: '', first: 0, count: 200, selected: null, peers: 10 };
+const all: Query = {
+  filter: 'all',
+  search: '',
+  first: 0,
+  count: 200,
+  selected: null,
+  peers: 10,
+  members: false,
+};
 const file = (name: string, more = {}) => ({
   name,
   host: 'example.org',

@@ -154,7 +154,7 @@ export class MockBackend implements Backend {
       details: selected
         ? { ...detailsOf(selected), candidates: this.#network?.candidates(selected) ?? [] }
         : null,
-      together: this.#network?.together(this.#entries, query.peers) ?? null,
+      together: this.#network?.together(this.#entries, query.peers, query.members) ?? null,
     });
   }
 

@@ -328,8 +328,7 @@ const scenes: Record<string, { world: MockWorld; afterMs: number }> = {
         { name: '2', members: allWays.map((why) => out(why, why, why)) },
         { name: '' },
         ...troubles.map((why, i): MockGroup => {
-          const retryInS = why === 'refused' ? null : 40 * i;
-          return { name: `${3 + i}`, state: { state: 'trouble', why, retryInS } };
+          return { name: `${3 + i}`, state: { state: 'trouble', why, retryInS: 40 * i } };
         }),
       ],
     },

@@ -23,6 +23,14 @@ server: string,
  */
 serverId: string, state: GroupState, 
 /**
- * Who is listed, without this device: those who are reached first, then by name. At most 500.
+ * How many are listed, without this device …
+ */
+listed: number, 
+/**
+ * … and how many of them are reached.
+ */
+reached: number, 
+/**
+ * Who is listed, where that is asked for: those who are reached first, then by name. At most 500.
  */
 members: Array<MemberRow>, };

@@ -8,4 +8,4 @@ export type GroupState = { "state": "off" } | { "state": "connecting" } | { "sta
 /**
  * When it is tried again.
  */
-retryInS: number | null, };
+retryInS: number, };

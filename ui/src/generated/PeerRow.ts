@@ -31,6 +31,10 @@ found: Array<Found>,
  */
 reached: string | null, 
 /**
+ * It is reached over a connection that it has made itself, since it cannot be called: nobody knows where it could be.
+ */
+called: boolean, 
+/**
  * Why not, of one that is said to be there.
  */
 noWay: NoWay | null, 

@@ -24,4 +24,8 @@ selected: number | null,
 /**
  * How many peers are wanted at most; 500 are given.
  */
-peers: number, };
+peers: number, 
+/**
+ * Whether the members of groups are wanted, and not only how many they are.
+ */
+members: boolean, };

@@ -8,4 +8,4 @@ export type Reach = { "reach": "reached",
 /**
  * Where; empty where it has called, since it cannot be called.
  */
-address: string, } | { "reach": "trying" } | { "reach": "ringing" } | { "reach": "no", why: NoWay, };
+address: string, } | { "reach": "called" } | { "reach": "trying" } | { "reach": "listed" } | { "reach": "ringing" } | { "reach": "no", why: NoWay, };

@@ -245,7 +245,7 @@ const serverTroubles: Record<ServerTrouble, { title: string; text: (port: string
   other_key: {
     title: 'Another server answers there',
     text: () =>
-      'It has not the key that the invite names, so it is told nothing. Ask whoever runs the server: set up anew it needs new invites; otherwise somebody pretends to be it. The sign-in page of a Wi-Fi does this too: open any web page first.',
+      'It has not the key that the invite names, so it is not told where this device is. Ask whoever runs the server: set up anew it needs new invites; otherwise somebody pretends to be it. The sign-in page of a Wi-Fi does this too: open any web page first.',
   },
   no_server: {
     title: 'What answers there is no rendezvous server',
@@ -259,7 +259,7 @@ const serverTroubles: Record<ServerTrouble, { title: string; text: (port: string
   },
   busy: {
     title: 'The server is busy',
-    text: () => 'It takes nobody in at the moment and has said when to come back.',
+    text: () => 'It takes nobody in at the moment.',
   },
   refused: {
     title: 'The server refuses this device',
@@ -737,8 +737,7 @@ export const en = {
     byGroup: (group: string) => `listed in ${group}`,
     /** … and where it was reached. */
     reachedAt: (address: string) => `reached at ${address}`,
-    /** It was asked to, since it cannot be called. */
-    hasCalled: 'has called you',
+    called: 'it called this device',
     /** Opens what can be done about somebody who is listed and cannot be reached. */
     why: 'Why, and what to do',
     paired: 'Paired: you compared the digits on both screens',
@@ -773,6 +772,10 @@ export const en = {
       'Others are looked for in groups alone, and you are in none. Join one, make one, or let this network be searched: the settings change that.',
     emptyTrouble:
       'The servers of your groups cannot be used now, so nobody is found there. Groups says why.',
+    emptyUnreached:
+      'Others of your groups are online, but none of them is reached yet: a firewall may be in between, or a network that keeps its clients apart. Groups says more.',
+    emptyConnecting:
+      'The servers of your groups are still being connected to; nobody else is seen yet.',
     checks: 'If somebody on this network is missing, check:',
     check: {
       network:
@@ -803,13 +806,18 @@ export const en = {
     change: 'Settings…',
     retry: (duration: string) => `Tried again in ${duration}.`,
     retryNow: 'Being tried again.',
-    noRetry: 'This is not tried again by itself.',
     stillKnown: 'Who was listed last:',
     /** Beside the name. */
     reached: (reached: string, listed: string) => `${reached} of ${listed} reached`,
     nobody: 'Nobody else is listed right now. Whoever has the invite and is online appears here.',
     members: (name: string) => `Members of ${name}`,
-    member: { reached: 'reached', trying: 'being called', ringing: 'asked to call here' },
+    member: {
+      reached: 'reached',
+      called: 'called this device',
+      trying: 'being called',
+      listed: 'listed',
+      ringing: 'asked to call here',
+    },
     friend: 'Friend',
     stranger: 'No friend yet',
     /** On the page of people, where the servers of some groups are of no use. */

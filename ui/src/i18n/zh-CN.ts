@@ -333,7 +333,7 @@ export const zhCN: Catalogue = {
     other_key: {
       title: '那里应答的是另一台服务器',
       text: () =>
-        '它没有邀请中所说的密钥，因此不会得知任何内容。请询问服务器的管理者：如果是重新安装的，需要新的邀请；否则有人在冒充它。Wi-Fi 的登录页面也会造成这种情况：请先打开任意网页。',
+        '它没有邀请中所说的密钥，因此不会得知本机在哪里。请询问服务器的管理者：如果是重新安装的，需要新的邀请；否则有人在冒充它。Wi-Fi 的登录页面也会造成这种情况：请先打开任意网页。',
     },
     no_server: {
       title: '那里应答的不是会合服务器',
@@ -345,7 +345,7 @@ export const zhCN: Catalogue = {
     },
     busy: {
       title: '服务器繁忙',
-      text: () => '它现在不接纳任何人，并已说明何时再来。',
+      text: () => '它现在不接纳任何人。',
     },
     refused: {
       title: '服务器拒绝本机',
@@ -597,7 +597,7 @@ export const zhCN: Catalogue = {
     byKnown: '以前见过',
     byGroup: (group) => `在 ${group} 中列出`,
     reachedAt: (address) => `经 ${address} 联系`,
-    hasCalled: '已呼叫你',
+    called: '由对方呼叫本机',
     why: '原因和办法',
     paired: '已配对：你们比对过两边屏幕上的数字',
     otherKey: (name) =>
@@ -627,6 +627,9 @@ export const zhCN: Catalogue = {
     emptyServerOnly:
       '目前只在群组里寻找，而你没有加入任何群组。请加入或创建一个，或者在设置中允许在此网络上寻找。',
     emptyTrouble: '你的群组的服务器现在无法使用，所以在那里找不到任何人。原因见“群组”。',
+    emptyUnreached:
+      '你的群组里有其他人在线，但还没有联系上任何人：中间可能有防火墙，或者网络把设备彼此隔开。详情见“群组”。',
+    emptyConnecting: '正在连接你的群组的服务器；还没有见到其他人。',
     checks: '如果此网络上少了某个人，请检查：',
     check: {
       network: '两台电脑在同一个网络上，中间没有路由器。访客网络往往会把它们隔开。',
@@ -654,12 +657,17 @@ export const zhCN: Catalogue = {
     change: '设置…',
     retry: (duration) => `${duration}后重试。`,
     retryNow: '正在重试。',
-    noRetry: '不会自动重试。',
     stillKnown: '上次列出的人：',
     reached: (reached, listed) => `${listed} 人中已联系 ${reached} 人`,
     nobody: '此刻没有列出其他人。有邀请并且在线的人会出现在这里。',
     members: (name) => `${name} 的成员`,
-    member: { reached: '已联系', trying: '正在呼叫', ringing: '已请对方呼叫本机' },
+    member: {
+      reached: '已联系',
+      called: '对方呼叫了本机',
+      trying: '正在呼叫',
+      listed: '已列出',
+      ringing: '已请对方呼叫本机',
+    },
     friend: '好友',
     stranger: '还不是好友',
     troubleOf: (group, trouble) => `群组 ${group}：${trouble}`,

@@ -31,6 +31,7 @@ async function rowIn(state: RowState, more = {}): Promise<DownloadRow> {
     count: 1,
     selected: null,
     peers: 10,
+    members: false,
   } as const;
   const [row] = (await engine.view(query)).rows;
   if (!row) throw new Error('a row was expected');

@@ -2,16 +2,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import type { GroupRow, MemberRow, NoWay, PeerRow } from '../types';
-import {
-  DEFAULT_PORT,
-  groupsOf,
-  inFours,
-  portOf,
-  portsOf,
-  reachedOf,
-  standingOf,
-  whyNobody,
-} from './groups';
+import { DEFAULT_PORT, groupsOf, inFours, portOf, portsOf, standingOf, whyNobody } from './groups';
 
 const member = (peer: string, reach: MemberRow['reach']): MemberRow => ({
   peer,
@@ -27,6 +18,8 @@ const group = (state: GroupRow['state'], members: MemberRow[] = []): GroupRow =>
   server: 'https://a.example:8470',
   serverId: 'id',
   state,
+  listed: members.length,
+  reached: 0,
   members,
 });
 
@@ -39,14 +32,15 @@ test('whoever is reached stands first; the others stand together with those who 
     reached('wei'),
     out('priya', 'no_answer'),
     member('tal', { reach: 'trying' }),
+    member('eva', { reach: 'listed' }),
+    member('zoe', { reach: 'called' }),
   ];
   const { there, out: none } = standingOf(members);
-  expect(there.map(({ peer }) => peer)).toEqual(['ana', 'wei', 'lab', 'tal']);
+  expect(there.map(({ peer }) => peer)).toEqual(['ana', 'wei', 'zoe', 'lab', 'tal', 'eva']);
   expect(none.map(({ why, members }) => [why, ...members.map(({ peer }) => peer)])).toEqual([
     ['no_answer', 'kim', 'priya'],
     ['refused', 'sam'],
   ]);
-  expect(reachedOf(group({ state: 'online' }, members))).toBe(2);
   expect(standingOf([])).toEqual({ there: [], out: [] });
 });
 
@@ -76,6 +70,8 @@ test('where somebody is listed is known by the group', () => {
 });
 
 const online = group({ state: 'online' });
+const connecting = group({ state: 'connecting' });
+const listed = group({ state: 'online' }, [out('kim', 'no_answer')]);
 const trouble = group({ state: 'trouble', why: 'no_answer', retryInS: 1 });
 test.each([
   ['routers', 'automatic', []],
@@ -85,6 +81,10 @@ test.each([
   ['listed', 'automatic', [online, trouble]],
   ['listed-only', 'server_only', [online]],
   ['trouble', 'automatic', [trouble]],
+  ['connecting', 'automatic', [connecting, online]],
+  ['connecting', 'server_only', [connecting, trouble]],
+  ['unreached', 'automatic', [connecting, online, listed]],
+  ['unreached', 'server_only', [listed]],
 ] as const)('nobody is there: %s', (why, meeting, groups) => {
   expect(whyNobody({ meeting, groups: [...groups] })).toBe(why);
 });

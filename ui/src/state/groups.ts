@@ -6,15 +6,17 @@ export const DEFAULT_PORT = 26_269;
 
 /** The members of a group in the order in which they are shown. */
 export interface Standing {
-  /** Those who are reached, then those who are being called. */
+  /** Those who are reached, then those of whom nothing is known yet. */
   there: MemberRow[];
   /** Those who are listed and cannot be reached, by why. */
   out: { why: NoWay; members: MemberRow[] }[];
 }
 
 export function standingOf(members: readonly MemberRow[]): Standing {
-  const reached = members.filter(({ reach }) => reach.reach === 'reached');
-  const called = members.filter(({ reach }) => ['trying', 'ringing'].includes(reach.reach));
+  const isOneOf = (...kinds: MemberRow['reach']['reach'][]) =>
+    members.filter(({ reach }) => kinds.includes(reach.reach));
+  const reached = isOneOf('reached', 'called');
+  const called = isOneOf('trying', 'ringing', 'listed');
   const out = new Map<NoWay, MemberRow[]>();
   for (const member of members) {
     if (member.reach.reach !== 'no') continue;
@@ -26,9 +28,6 @@ export function standingOf(members: readonly MemberRow[]): Standing {
     out: [...out].map(([why, members]) => ({ why, members })),
   };
 }
-
-export const reachedOf = (group: GroupRow): number =>
-  group.members.filter(({ reach }) => reach.reach === 'reached').length;
 
 /** The ports on which these are said to listen, for a sentence: the usual one where nothing is known. */
 export function portsOf(members: readonly { peer: string }[], peers: readonly PeerRow[]): string {
@@ -56,14 +55,24 @@ export const troubledOf = (groups: readonly GroupRow[]): GroupRow[] =>
   groups.filter(({ state }) => state.state === 'trouble');
 
 /**
- * Why nobody is there. `routers`: others on this network would be found, those beyond are met in groups.
+ * Why nobody is there. `routers`: others on this network would be found, those beyond are met in groups; `unreached`: some are
+ * listed, and none is reached.
  */
 export type WhyNobody =
-  'routers' | 'listed' | 'listed-only' | 'lan-only' | 'server-only' | 'trouble';
+  | 'routers'
+  | 'listed'
+  | 'listed-only'
+  | 'lan-only'
+  | 'server-only'
+  | 'trouble'
+  | 'unreached'
+  | 'connecting';
 
 export function whyNobody({ groups, meeting }: Pick<Together, 'groups' | 'meeting'>): WhyNobody {
   if (groups.length === 0) return meeting === 'server_only' ? 'server-only' : 'routers';
   if (meeting === 'lan_only') return 'lan-only';
   if (troubledOf(groups).length === groups.length) return 'trouble';
+  if (groups.some(({ listed }) => listed > 0)) return 'unreached';
+  if (groups.some(({ state }) => state.state === 'connecting')) return 'connecting';
   return meeting === 'server_only' ? 'listed-only' : 'listed';
 }

@@ -76,6 +76,7 @@ export function queryOf(page: Page): Query {
     count: near ? last - first : page.visible.count + 2 * MARGIN,
     selected: page.selected?.id ?? null,
     peers: page.place === 'friends' ? MAX_PEERS : PEERS_BESIDE,
+    members: page.place === 'friends',
   };
 }
 

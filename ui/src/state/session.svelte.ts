@@ -435,10 +435,10 @@ export class Session {
 
   /** @returns why that cannot be */
   async join(invite: string): Promise<FailureView | null> {
+    const { dialog } = this;
     const failure = await this.#try(this.#backend.joinGroup(invite));
     if (failure) return failure;
-    this.dialog = null;
-    this.showGroups();
+    this.#closeAndShowGroups(dialog);
     const read = readInvite(invite);
     const name = typeof read === 'string' ? '' : read.name;
     this.say(t().join.joined(name || t().groups.unnamed), t().join.joinedText);
@@ -457,19 +457,29 @@ export class Session {
   /** Makes a group, and shows how others come in. @returns why that cannot be */
   async makeGroup(server: ServerFound, name: string): Promise<FailureView | null> {
     let group = '';
+    const { dialog } = this;
     const failure = await this.#try(
       this.#backend.createGroup(server, name).then((made) => (group = made)),
     );
     if (failure) return failure;
-    this.dialog = null;
-    this.showGroups();
-    await this.showInvite(group);
+    if (this.#closeAndShowGroups(dialog)) await this.showInvite(group);
     return null;
   }
 
+  /** Where nothing else was opened meanwhile: closes the dialog, and shows the groups. Whether it was so. */
+  #closeAndShowGroups(dialog: OpenDialog | null): boolean {
+    if (this.dialog !== dialog) return false;
+    this.dialog = null;
+    this.showGroups();
+    return true;
+  }
+
+  /** Not over a dialog that was opened since. */
   async showInvite(group: string): Promise<void> {
+    const { dialog } = this;
     try {
-      this.dialog = { kind: 'invite', invite: await this.#backend.invite(group) };
+      const invite = await this.#backend.invite(group);
+      if (this.dialog === dialog) this.dialog = { kind: 'invite', invite };
     } catch (error) {
       this.#sayFailure(error);
     }
@@ -483,7 +493,11 @@ export class Session {
   /** Makes a new secret, and shows the new invite: it is of use only once others have it. */
   rotateGroup(group: string): void {
     this.dialog = null;
-    void this.#attempt(this.#backend.rotateGroup(group).then((anew) => this.showInvite(anew)));
+    void this.#attempt(
+      this.#backend.rotateGroup(group).then(async (anew) => {
+        if (this.dialog === null) await this.showInvite(anew);
+      }),
+    );
   }
 
   setMeeting(meeting: Together['meeting']): void {

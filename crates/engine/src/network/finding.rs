@@ -4,12 +4,14 @@
 //! without the local network nothing is announced there and nobody is looked for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use manyhands_core::{Ask, GroupId, PeerId};
 use manyhands_peer::wire::Invite;
 use manyhands_peer::{
-    Discovered, DiscoveryOptions, HintOrigin, NoWay, Rendezvous, RendezvousOptions, RendezvousState,
+    Discovered, DiscoveryOptions, HintOrigin, MAX_LISTED, NoWay, Rendezvous, RendezvousOptions,
+    RendezvousState, ServerLink,
 };
 use manyhands_store::{Group, Meeting};
 use tokio::sync::{mpsc, watch};
@@ -110,6 +112,7 @@ impl Finding {
     /// It is there, and answers.
     pub fn reached(&mut self, peer: PeerId) {
         self.no_way.remove(&peer);
+        self.rings.reached(peer);
     }
 
     /// It is said to be there, and does not answer.
@@ -127,8 +130,21 @@ impl Finding {
         }
     }
 
-    fn is_listed(&self, peer: PeerId) -> bool {
-        self.state.borrow().groups.values().any(|group| group.members.contains_key(&peer))
+    /// Whether a server that is connected lists it: it can be rung.
+    fn is_within_reach_of_a_server(&self, peer: PeerId) -> bool {
+        let connected = |group: &&manyhands_peer::GroupStatus| group.link == ServerLink::Online;
+        let state = self.state.borrow();
+        state.groups.values().filter(connected).any(|group| group.members.contains_key(&peer))
+    }
+
+    /// Whether somebody else than a server says that it is there.
+    fn is_seen(&self, peer: PeerId) -> bool {
+        let seen = |by: &BTreeSet<_>| by.iter().any(|by| !matches!(by, HintOrigin::Group(_)));
+        self.found.get(&peer).is_some_and(seen)
+    }
+
+    pub fn meeting(&self) -> Meeting {
+        self.meeting
     }
 
     fn names<'a>(&'a self, groups: &'a BTreeMap<GroupId, Group>, peer: PeerId) -> Vec<Found> {
@@ -154,35 +170,53 @@ impl Network {
         Lookout {
             meeting: self.finding.meeting,
             multicast: self.finding.lan.as_ref().is_some_and(LanSearch::is_on),
-            groups: self.group_rows(now),
+            groups: self.group_rows(now, true),
         }
     }
 
-    /// The groups that this device is in, and who is listed there, but nobody who is blocked.
+    /// The groups that this device is in, and how many are listed there, but nobody who is blocked; with `members` who they are, too.
     #[must_use]
-    pub fn group_rows(&self, now: Duration) -> Vec<GroupRow> {
+    pub fn group_rows(&self, now: Duration, members: bool) -> Vec<GroupRow> {
         let state = self.finding.state.borrow();
+        let all_are_called = members && self.only_listed() <= MAX_LISTED;
         groups::rows(&self.groups, |group| {
             if self.finding.meeting == Meeting::LanOnly {
                 return groups::row(group, GroupState::Off);
             }
             let status = state.groups.get(&group.id);
             let listed = status.into_iter().flat_map(|status| &status.members);
-            let mut members: Vec<_> = listed
-                .filter(|(id, _)| !self.is_blocked(**id))
-                .map(|(id, member)| self.member(*id, member, now))
-                .collect();
+            let listed: Vec<_> = listed.filter(|(id, _)| !self.is_blocked(**id)).collect();
+            let reached = listed.iter().filter(|(id, _)| self.online.contains_key(id)).count();
+            let row = groups::row(group, groups::state(status, Instant::now()))?;
+            let count = |of: usize| u32::try_from(of).unwrap_or(u32::MAX);
+            let row = GroupRow { listed: count(listed.len()), reached: count(reached), ..row };
+            if !members {
+                return Some(row);
+            }
+            let member = |(id, member): (&PeerId, _)| self.member(*id, member, all_are_called, now);
+            let mut members: Vec<_> = listed.into_iter().map(member).collect();
             members.sort_by_cached_key(|row| {
-                let reached = matches!(row.reach, Reach::Reached { .. });
+                let reached = matches!(row.reach, Reach::Reached { .. } | Reach::Called);
                 (!reached, row.name.to_lowercase(), row.peer.clone())
             });
             members.truncate(MAX_MEMBERS);
-            let row = groups::row(group, groups::state(status, Instant::now()))?;
             Some(GroupRow { members, ..row })
         })
     }
 
-    fn member(&self, id: PeerId, member: &manyhands_peer::Member, now: Duration) -> MemberRow {
+    /// How many there are whom nobody but servers names: of those only [`MAX_LISTED`] are called at a time.
+    fn only_listed(&self) -> usize {
+        let only_listed = |id: &&PeerId| !self.is_friend(**id) && !self.finding.is_seen(**id);
+        self.finding.found.keys().filter(only_listed).count()
+    }
+
+    fn member(
+        &self,
+        id: PeerId,
+        member: &manyhands_peer::Member,
+        all_are_called: bool,
+        now: Duration,
+    ) -> MemberRow {
         let known = self.online.contains_key(&id) || self.friends.contains_key(&id);
         let name = Some(member.name.as_str()).filter(|name| !known && !name.is_empty());
         let no_way = self.finding.no_way.get(&id).copied();
@@ -191,24 +225,32 @@ impl Network {
             name: name.map_or_else(|| self.name_of(id), str::to_owned),
             friend: self.is_friend(id),
             reach: match (self.reached_at(id), no_way) {
-                (Some(address), _) => Reach::Reached { address },
+                (Some(address), _) => Reach::Reached { address: address.to_string() },
+                (None, _) if self.online.contains_key(&id) => Reach::Called,
                 (None, Some(_)) if self.finding.rings.is_ringing(id, now) => Reach::Ringing,
                 (None, Some(why)) => Reach::No { why: no_way_of(why) },
                 (None, None) if member.addresses.is_empty() => {
                     Reach::No { why: view::NoWay::NoAddress }
                 }
-                (None, None) => Reach::Trying,
+                (None, None)
+                    if all_are_called || self.is_friend(id) || self.finding.is_seen(id) =>
+                {
+                    Reach::Trying
+                }
+                (None, None) => Reach::Listed,
             },
         }
     }
 
-    /// Where a peer was reached, empty where it has called here; `None`: it is not online.
-    pub fn reached_at(&self, peer: PeerId) -> Option<String> {
+    /// Where a peer was reached; `None`: it is not online, or has called, which says nothing about where it can be called.
+    pub fn reached_at(&self, peer: PeerId) -> Option<SocketAddr> {
         let remote = &self.online.get(&peer)?.remote;
-        if remote.has_called() {
-            return Some(String::new());
-        }
-        Some(remote.addresses().first().map(ToString::to_string).unwrap_or_default())
+        remote.addresses().first().copied().filter(|_| !remote.has_called())
+    }
+
+    /// Whether a peer is reached over a connection that it has made itself, since it cannot be called.
+    pub fn has_called(&self, peer: PeerId) -> bool {
+        self.online.get(&peer).is_some_and(|online| online.remote.has_called())
     }
 
     /// How this device has heard of a peer.
@@ -250,25 +292,27 @@ impl Network {
             () => None,
         };
         let wanted = self.finding.no_way.keys().filter(|id| {
-            !self.online.contains_key(id) && !self.is_blocked(**id) && self.finding.is_listed(**id)
+            !self.online.contains_key(id)
+                && !self.is_blocked(**id)
+                && self.finding.is_within_reach_of_a_server(**id)
         });
         let mut wanted: Vec<_> = wanted.filter_map(|id| Some((rank(*id)?, *id))).collect();
         wanted.sort_unstable();
         for (_, peer) in wanted {
             if let Some(rendezvous) = &self.finding.rendezvous
-                && self.finding.rings.ring(peer, now)
+                && self.finding.rings.may_ring(peer, now)
+                && rendezvous.ring(peer)
             {
                 tracing::info!(peer = %peer.short(), "asked to call, since it cannot be called");
-                rendezvous.ring(peer);
+                self.finding.rings.rung(peer, now);
             }
         }
     }
 
     /// Whether anything is shown of how others are found that changes with time alone.
     pub fn finding_shows_time(&self, now: Duration) -> bool {
-        let in_trouble = |group: &manyhands_peer::GroupStatus| {
-            matches!(group.link, manyhands_peer::ServerLink::Trouble { .. })
-        };
+        let in_trouble =
+            |group: &manyhands_peer::GroupStatus| matches!(group.link, ServerLink::Trouble { .. });
         self.finding.rings.any(now) || self.finding.state.borrow().groups.values().any(in_trouble)
     }
 }

@@ -144,12 +144,13 @@ impl Network {
         let mut friends = Vec::new();
         while let Some(paired) = self.server.pairings().take_paired() {
             let _ = self.befriend(paired.peer);
+            let called = self.has_called(paired.peer);
             let Some(friend) = self.friends.get_mut(&paired.peer) else { continue };
             friend.paired = true;
             if friend.name.is_empty() {
                 friend.name = paired.name;
             }
-            if friend.last_addresses.is_empty() {
+            if friend.last_addresses.is_empty() && !called {
                 friend.last_addresses.extend(paired.reach);
             }
             friends.push(friend.clone());
@@ -161,11 +162,10 @@ impl Network {
         friends
     }
 
-    /// A friend was reached: it is looked for there after the next start. Returns what to store, if that is new.
+    /// A friend was reached: it is looked for there after the next start. Returns what to store, if that is new. Of one that has called
+    /// it is only said where it is, and another device there would be no reason for a warning.
     pub fn remember_address(&mut self, peer: PeerId) -> Option<Friend> {
-        let remote = &self.online.get(&peer)?.remote;
-        // Where it was not reached it need not be looked for.
-        let here = remote.addresses().first().copied().filter(|_| !remote.has_called())?;
+        let here = self.reached_at(peer)?;
         let friend = self.friends.get_mut(&peer)?;
         if friend.last_addresses.first() == Some(&here) {
             return None;
@@ -196,10 +196,10 @@ impl Network {
 
     /// The friend who was reached last at this address, as far as is known.
     fn last_at(&self, address: SocketAddr) -> Option<PeerId> {
-        let was_there = |friend: &&Friend| match self.online.get(&friend.id) {
+        let was_there = |friend: &&Friend| match self.online.contains_key(&friend.id) {
             // Where it was before it moved is anybody's.
-            Some(online) => online.remote.addresses().first() == Some(&address),
-            None => friend.last_addresses.contains(&address),
+            true => self.reached_at(friend.id) == Some(address),
+            false => friend.last_addresses.contains(&address),
         };
         self.friends.values().find(was_there).map(|friend| friend.id)
     }

@@ -13,31 +13,45 @@ const RINGING: Duration = Duration::from_secs(20);
 const MAX_A_MINUTE: usize = 5;
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The rings of the last ten minutes, and so at most fifty.
 #[derive(Debug, Default)]
-pub struct Rings(BTreeMap<PeerId, Duration>);
+pub struct Rings {
+    /// Who was rung within the last ten minutes and has not called since: at most fifty.
+    waiting: BTreeMap<PeerId, Duration>,
+    /// When the last rings were sent, to whomever; the oldest first, at most [`MAX_A_MINUTE`].
+    lately: Vec<Duration>,
+}
 
 impl Rings {
-    /// Whether this one is to be rung now; it counts as rung then.
-    pub fn ring(&mut self, peer: PeerId, now: Duration) -> bool {
-        self.0.retain(|_, at| now < at.saturating_add(AGAIN));
-        let lately = self.0.values().filter(|at| now < at.saturating_add(MINUTE)).count();
-        if self.0.contains_key(&peer) || lately >= MAX_A_MINUTE {
-            return false;
-        }
-        self.0.insert(peer, now);
-        true
+    /// Whether this one may be rung now.
+    #[must_use]
+    pub fn may_ring(&self, peer: PeerId, now: Duration) -> bool {
+        let waits = |at: &Duration| now < at.saturating_add(AGAIN);
+        let lately = self.lately.iter().filter(|at| now < at.saturating_add(MINUTE)).count();
+        !self.waiting.get(&peer).is_some_and(waits) && lately < MAX_A_MINUTE
+    }
+
+    /// This one is being rung.
+    pub fn rung(&mut self, peer: PeerId, now: Duration) {
+        self.waiting.retain(|_, at| now < at.saturating_add(AGAIN));
+        self.waiting.insert(peer, now);
+        self.lately.retain(|at| now < at.saturating_add(MINUTE));
+        self.lately.push(now);
+    }
+
+    /// It did call, or could be called: when it is lost, it may be rung at once.
+    pub fn reached(&mut self, peer: PeerId) {
+        self.waiting.remove(&peer);
     }
 
     #[must_use]
     pub fn is_ringing(&self, peer: PeerId, now: Duration) -> bool {
-        self.0.get(&peer).is_some_and(|at| now < at.saturating_add(RINGING))
+        self.waiting.get(&peer).is_some_and(|at| now < at.saturating_add(RINGING))
     }
 
     /// Whether any ring may still be answered: views show that.
     #[must_use]
     pub fn any(&self, now: Duration) -> bool {
-        self.0.values().any(|at| now < at.saturating_add(RINGING))
+        self.waiting.values().any(|at| now < at.saturating_add(RINGING))
     }
 }
 
@@ -47,6 +61,16 @@ mod tests {
 
     fn peer(n: u8) -> PeerId {
         PeerId::from_digest([n; 32])
+    }
+
+    impl Rings {
+        fn ring(&mut self, peer: PeerId, now: Duration) -> bool {
+            let may = self.may_ring(peer, now);
+            if may {
+                self.rung(peer, now);
+            }
+            may
+        }
     }
 
     #[test]
@@ -63,6 +87,19 @@ mod tests {
         assert!(rings.ring(peer(50), now));
         now += AGAIN;
         assert!(rings.ring(peer(0), now));
-        assert_eq!(rings.0.len(), 1, "the others are forgotten");
+        assert_eq!((rings.waiting.len(), rings.lately.len()), (1, 1), "the others are forgotten");
+    }
+
+    #[test]
+    fn who_did_call_is_rung_again_when_it_is_lost_within_the_same_bound() {
+        let (mut rings, now) = (Rings::default(), Duration::from_secs(5));
+        for _ in 0..MAX_A_MINUTE {
+            assert!(rings.ring(peer(0), now));
+            rings.reached(peer(0));
+            assert!(!rings.any(now), "nobody is waited for");
+        }
+        assert!(!rings.ring(peer(0), now), "a server takes so many a minute");
+        assert!(!rings.ring(peer(1), now));
+        assert!(rings.ring(peer(0), now + MINUTE));
     }
 }

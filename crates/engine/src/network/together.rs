@@ -31,13 +31,12 @@ struct Brings {
 }
 
 impl Network {
-    /// Everything about others at once, with so many peers at most.
+    /// Everything about others at once, with so many peers at most, and with the members of groups or without.
     #[must_use]
-    pub fn together(&self, core: &Core, peers: u32, now: Duration) -> Together {
+    pub fn together(&self, core: &Core, peers: u32, members: bool, now: Duration) -> Together {
         let mut rows = self.peers(core, now);
         let online = rows.iter().filter(|row| row.online).count();
         rows.truncate(peers.min(MAX_PEERS) as usize);
-        let lookout = self.lookout(now);
         let rate = |meter: &Meter| meter.rate(now).unwrap_or(0.0);
         Together {
             device: self.id.to_string(),
@@ -54,8 +53,8 @@ impl Network {
             rules: self.rules(),
             blocked: blocked_rows(&self.blocked),
             pairings: self.pairings(),
-            meeting: lookout.meeting,
-            groups: lookout.groups,
+            meeting: self.finding.meeting(),
+            groups: self.group_rows(now, members),
         }
     }
 
@@ -137,7 +136,8 @@ impl Network {
             paired: self.friends.get(&id).is_some_and(|friend| friend.paired),
             other_key: self.is_friend(id) && self.other_keys.contains_key(&id),
             lending: online.is_some_and(|online| online.hello.lending),
-            reached: self.reached_at(id).filter(|address| !address.is_empty()),
+            reached: self.reached_at(id).map(|address| address.to_string()),
+            called: self.has_called(id),
             addresses: addresses.iter().map(ToString::to_string).collect(),
             found: self.found_by(id),
             no_way: self.no_way_to(id),

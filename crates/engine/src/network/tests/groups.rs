@@ -153,6 +153,14 @@ async fn members_find_each_other_by_the_server_alone_and_again_after_a_restart()
     assert_eq!(group.server, campus.url);
     assert_eq!(group.server_id, campus.server.as_ref().unwrap().id().to_string());
     assert_eq!(group.members[0].name, "mo");
+    // A view has the members where it asks for them, and how many they are in any case.
+    for members in [true, false] {
+        let query = Query { members, ..Query::default() };
+        let together = ana.engine.view(query).await.unwrap().together.unwrap();
+        let group = &together.groups[0];
+        assert_eq!((group.listed, group.reached), (1, 1));
+        assert_eq!(group.members.len(), usize::from(members));
+    }
     // Joined for good, and joining again is nothing new.
     let invite = ana.engine.invite(group.group.parse().unwrap()).await.unwrap().link;
     assert_eq!(mo.join(&invite).await, group.group);
