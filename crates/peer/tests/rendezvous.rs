@@ -388,6 +388,22 @@ async fn a_lying_server_brings_in_nobody_of_another_group() {
 }
 
 #[tokio::test]
+async fn a_lying_server_makes_no_members_of_its_own() {
+    let mut told = listening().await;
+    // It knows the group's id from the proofs of its sessions, and not its secret.
+    let made = |_| {
+        let eve = DeviceIdentity::generate().unwrap();
+        let mut made = record(&eve, &told.group, 9, &[at("10.6.6.6:4000")]);
+        made.name = Default::default();
+        let nameless = present(&eve, &made);
+        made.name = record(&told.ana, &told.group, 9, &[]).name;
+        [nameless, present(&eve, &made)]
+    };
+    let made = (0..20).flat_map(made).collect();
+    told.only_the_last_is_believed(made).await;
+}
+
+#[tokio::test]
 async fn a_lying_server_replays_nothing_old() {
     let mut told = listening().await;
     let mut expired = record(&told.ana, &told.group, 9, &[at("10.6.6.6:4000")]);

@@ -82,8 +82,15 @@ impl Speaker {
     pub(super) fn set_groups(&mut self, keys: Vec<Arc<GroupKey>>) {
         let id = self.identity.id();
         for key in &keys {
-            let seal = || Blob::new(key.seal(id, self.name.as_str())).unwrap_or_default();
-            self.sealed.entry(key.id()).or_insert_with(seal);
+            if self.sealed.contains_key(&key.id()) {
+                continue;
+            }
+            // Without its name a record is nobody's: it is not published then.
+            let sealed = key.seal(id, self.name.as_str());
+            if let Some(sealed) = Blob::new(sealed).ok().filter(|sealed| *sealed != Blob::default())
+            {
+                self.sealed.insert(key.id(), sealed);
+            }
         }
         self.sealed.retain(|group, _| keys.iter().any(|key| key.id() == *group));
         self.keys = keys;
@@ -217,7 +224,11 @@ impl Speaker {
                 ttl_s: MAX_RECORD_TTL_S,
                 addresses: List::new(addresses.to_vec()).map_err(refused)?,
                 features: features.clone(),
-                name: self.sealed.get(&key.id()).cloned().unwrap_or_default(),
+                name: self
+                    .sealed
+                    .get(&key.id())
+                    .cloned()
+                    .ok_or(Failure::of(ServerFault::Refused))?,
             };
             let signed = sign_record(&self.identity, &record);
             records.push(signed.map_err(|_| Failure::of(ServerFault::Refused))?);
