@@ -40,6 +40,9 @@ const GREETING_PACE: Duration = Duration::from_millis(200);
 /// Who is only listed is greeted at a random time within, after it has appeared: a thousand others have heard of it at the same
 /// moment.
 const LISTED_SPREAD: Duration = Duration::from_secs(3);
+/// Who has called, since it cannot be called, keeps its connections only while something is asked on them: it gives idle ones up
+/// after 90 s.
+const CALLED: Duration = Duration::from_secs(60);
 /// After so many greetings without an answer a peer is offline.
 const FAILURES: u32 = 2;
 
@@ -399,7 +402,11 @@ impl Lookout {
         let listed = self.peers.get(&id).is_some_and(|peer| of(&id, peer) == Kind::Listed);
         drop(friends);
         let again = if listed { around(self.waits.listed) } else { self.waits.online };
-        let again = again.max(GREETING_PACE.saturating_mul(greeted));
+        let mut again = again.max(GREETING_PACE.saturating_mul(greeted));
+        let called = self.peers.get(&id).and_then(|peer| peer.remote.as_ref());
+        if called.is_some_and(RemotePeer::has_called) {
+            again = again.min(CALLED);
+        }
         let Some(peer) = self.peers.get_mut(&id) else { return };
         peer.greeting = false;
         self.news.insert(id);
