@@ -23,7 +23,7 @@ impl Said {
         if self.by.len() >= MAX_ORIGINS && !self.by.contains_key(&origin) {
             // What this device has seen itself is worth more than the word of a server, one of several.
             let listed = |by: &HintOrigin| matches!(by, HintOrigin::Group(_));
-            let less = self.by.keys().copied().filter(listed).next_back();
+            let less = self.by.keys().copied().rfind(listed);
             let Some(less) = less.filter(|_| !listed(&origin)) else { return false };
             self.by.remove(&less);
         }
