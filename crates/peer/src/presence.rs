@@ -40,6 +40,12 @@ const GREETING_PACE: Duration = Duration::from_millis(200);
 /// Who is only listed is greeted at a random time within, after it has appeared: a thousand others have heard of it at the same
 /// moment.
 const LISTED_SPREAD: Duration = Duration::from_secs(3);
+/// Who has called, since it cannot be called, keeps its connections only while something is asked on them: it gives idle ones up
+/// after 90 s.
+const CALLED: Duration = Duration::from_secs(60);
+/// Of whom nobody but a server lists, so many addresses are tried at a greeting, others at the next: they may be anybody's, and
+/// many clients hear of them at once.
+const MAX_LISTED_ADDRESSES: usize = 4;
 /// After so many greetings without an answer a peer is offline.
 const FAILURES: u32 = 2;
 
@@ -284,7 +290,9 @@ impl Lookout {
         let new = peer.said.set(origin, addresses);
         peer.doubted = false;
         peer.set_addresses();
-        if peer.hello.is_none() && (new || !listed) {
+        // Where a server alone says so, another record is no reason to be greeted more often.
+        let alone = kind(&self.friends.borrow(), &id, &peer.said) == Kind::Listed;
+        if peer.hello.is_none() && !alone && (new || !listed) {
             peer.failures = 0;
             // A member that moves all the time is greeted at its turn.
             peer.next = if listed { peer.next.min(soon) } else { soon };
@@ -382,8 +390,16 @@ impl Lookout {
             if *count < MAX_GREETINGS {
                 *count += 1;
                 peer.greeting = true;
-                let make = || self.client.peer(id, &peer.said.merged());
+                let mut addresses = peer.said.merged();
+                if kind == Kind::Listed {
+                    // Who is online is asked where it was, first of all.
+                    cut(&mut addresses, if peer.hello.is_some() { 0 } else { peer.failures });
+                }
+                let make = || self.client.peer(id, &addresses);
                 let remote = peer.remote.get_or_insert_with(make).clone();
+                if kind == Kind::Listed {
+                    remote.set_addresses(&addresses);
+                }
                 greetings.spawn(async move { (id, remote.hello().await) });
             }
         }
@@ -399,7 +415,11 @@ impl Lookout {
         let listed = self.peers.get(&id).is_some_and(|peer| of(&id, peer) == Kind::Listed);
         drop(friends);
         let again = if listed { around(self.waits.listed) } else { self.waits.online };
-        let again = again.max(GREETING_PACE.saturating_mul(greeted));
+        let mut again = again.max(GREETING_PACE.saturating_mul(greeted));
+        let called = self.peers.get(&id).and_then(|peer| peer.remote.as_ref());
+        if called.is_some_and(RemotePeer::has_called) {
+            again = again.min(CALLED);
+        }
         let Some(peer) = self.peers.get_mut(&id) else { return };
         peer.greeting = false;
         self.news.insert(id);
@@ -527,6 +547,15 @@ impl NoWay {
     }
 }
 
+/// Leaves those whose turn it is after so many failures.
+fn cut(addresses: &mut Vec<SocketAddr>, failures: u32) {
+    if addresses.len() > MAX_LISTED_ADDRESSES {
+        let first = (failures as usize).wrapping_mul(MAX_LISTED_ADDRESSES) % addresses.len();
+        addresses.rotate_left(first);
+        addresses.truncate(MAX_LISTED_ADDRESSES);
+    }
+}
+
 /// A random part of it.
 fn jitter(most: Duration) -> Duration {
     most.mul_f64(rand::random())
@@ -535,4 +564,26 @@ fn jitter(most: Duration) -> Duration {
 /// Give or take a quarter.
 fn around(pause: Duration) -> Duration {
     pause.mul_f64(rand::random_range(0.75..1.25))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_who_is_only_listed_a_few_addresses_are_tried_at_a_time_and_all_in_the_end() {
+        let at = |n: u8| SocketAddr::from(([10, 0, 0, n], 4000));
+        let all: Vec<_> = (0..15).map(at).collect();
+        let mut tried = BTreeSet::new();
+        for failures in 0..4 {
+            let mut addresses = all.clone();
+            cut(&mut addresses, failures);
+            assert_eq!(addresses.len(), MAX_LISTED_ADDRESSES);
+            tried.extend(addresses);
+        }
+        assert_eq!(tried.len(), all.len());
+        let mut few = vec![at(1), at(2)];
+        cut(&mut few, 7);
+        assert_eq!(few, [at(1), at(2)]);
+    }
 }

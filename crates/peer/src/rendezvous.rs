@@ -27,7 +27,7 @@ use manyhands_identity::{DeviceIdentity, Expect, GroupKey, GroupSecret};
 use manyhands_wire::{DeviceName, Feature, Invite, MAX_GROUPS, ServerAddress, ServerHello};
 use rustls::pki_types::CertificateDer;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{Id, JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::warn;
@@ -208,6 +208,7 @@ impl Rendezvous {
             hints,
             views: Views(Arc::new(state)),
             servers: Vec::new(),
+            leaving: Vec::new(),
             rung_by: None,
         };
         let task = tokio::spawn(groups.run(to_ring, stop.clone()));
@@ -235,11 +236,15 @@ struct Groups {
     hints: mpsc::Sender<Discovered>,
     views: Views,
     servers: Vec<Server>,
+    /// What is still being left. Its end takes its records from the server and its groups from the views: until then neither
+    /// is begun anew.
+    leaving: Vec<Server>,
     /// Where rings of others go.
     rung_by: Option<mpsc::Sender<calls::Rung>>,
 }
 
 struct Server {
+    task: Id,
     address: ServerAddress,
     groups: watch::Sender<Vec<Arc<GroupKey>>>,
     rings: mpsc::Sender<PeerId>,
@@ -261,24 +266,38 @@ impl Groups {
         }
         let looking = own::look(self.options.interfaces.clone(), self.options.waits.look, own);
         let looking = tokio::spawn(looking);
+        let mut stale = true;
         loop {
-            self.regroup(&seen_own, &mut tasks);
+            if std::mem::take(&mut stale) {
+                self.regroup(&seen_own, &mut tasks);
+            }
             tokio::select! {
                 () = stop.cancelled() => break,
-                changed = self.options.groups.changed() => if changed.is_err() {
-                    // Nobody changes them any more.
-                    stop.cancelled().await;
-                    break;
+                changed = self.options.groups.changed() => match changed {
+                    Ok(()) => stale = true,
+                    Err(_) => {
+                        // Nobody changes them any more.
+                        stop.cancelled().await;
+                        break;
+                    }
                 },
                 Some(peer) = rings.recv() => {
                     for server in &self.servers {
                         let _ = server.rings.try_send(peer);
                     }
                 }
-                Some(ended) = tasks.join_next() => {
-                    if let Err(error) = ended {
-                        warn!(%error, "a rendezvous server's task ended badly");
-                    }
+                Some(ended) = tasks.join_next_with_id() => {
+                    let task = match ended {
+                        Ok((task, ())) => task,
+                        Err(error) => {
+                            warn!(%error, "a rendezvous server's task ended badly");
+                            error.id()
+                        }
+                    };
+                    let before = self.leaving.len();
+                    self.leaving.retain(|server| server.task != task);
+                    // What waited for that can be begun.
+                    stale = self.leaving.len() < before;
                 }
             }
         }
@@ -304,13 +323,12 @@ impl Groups {
                 _ => warn!("more groups or servers than can be used"),
             }
         }
-        self.servers.retain(|server| {
-            let stays = wanted.iter().any(|(address, _)| *address == server.address);
-            if !stays {
-                server.stop.cancel();
-            }
-            stays
-        });
+        let unwanted =
+            |server: &mut Server| wanted.iter().all(|(address, _)| *address != server.address);
+        for server in self.servers.extract_if(.., unwanted) {
+            server.stop.cancel();
+            self.leaving.push(server);
+        }
         for (address, keys) in wanted {
             match self.servers.iter().find(|server| server.address == address) {
                 Some(server) => {
@@ -323,12 +341,24 @@ impl Groups {
                         changed
                     });
                 }
+                // Its turn comes when what is in its way has ended.
+                None if self.is_left_still(&address, &keys) => {}
                 None => {
                     let server = self.begin(address, keys, own.clone(), tasks);
                     self.servers.push(server);
                 }
             }
         }
+    }
+
+    /// Whether the server or one of the groups is still being left, or too many others are.
+    fn is_left_still(&self, address: &ServerAddress, keys: &[Arc<GroupKey>]) -> bool {
+        let has = |server: &Server| {
+            let old = server.groups.borrow();
+            old.iter().any(|old| keys.iter().any(|key| key.id() == old.id()))
+        };
+        self.servers.len() + self.leaving.len() >= 2 * MAX_SERVERS
+            || self.leaving.iter().any(|server| server.address == *address || has(server))
     }
 
     fn begin(
@@ -372,8 +402,8 @@ impl Groups {
             own,
         };
         let stop = CancellationToken::new();
-        tasks.spawn(task.run(stop.clone()));
-        Server { address, groups, rings, stop }
+        let task = tasks.spawn(task.run(stop.clone())).id();
+        Server { task, address, groups, rings, stop }
     }
 }
 

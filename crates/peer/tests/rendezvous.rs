@@ -152,6 +152,46 @@ async fn groups_at_several_servers_change_while_it_runs() {
 }
 
 #[tokio::test]
+async fn whoever_leaves_its_last_group_says_that_its_members_are_gone() {
+    let server = plain_server().await;
+    let group = group_at(&server);
+    let groups = std::slice::from_ref(&group);
+    let (mo, mut ana) = (Met::start(40_001, groups, |_| {}), Met::start(40_002, groups, |_| {}));
+    ana.sees(id(&group), mo.id).await;
+    assert!(matches!(ana.hint().await, Discovered::PeerSeen { id, .. } if id == mo.id));
+    ana.groups.send_replace(Vec::new());
+    let gone = Discovered::PeerGone { id: mo.id, origin: HintOrigin::Group(id(&group)) };
+    assert_eq!(ana.hint().await, gone);
+    assert!(ana.state.borrow().groups.is_empty());
+}
+
+#[tokio::test]
+async fn a_group_that_is_left_and_joined_at_once_is_joined() {
+    let server = plain_server().await;
+    let group = group_at(&server);
+    let groups = std::slice::from_ref(&group);
+    let (mo, mut ana) = (Met::start(40_001, groups, |_| {}), Met::start(40_002, groups, |_| {}));
+    // However far the leaving has come.
+    for turns in 0..6 {
+        ana.sees(id(&group), mo.id).await;
+        ana.until(online).await;
+        ana.groups.send_replace(Vec::new());
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+        ana.groups.send_replace(groups.to_vec());
+        ana.sees(id(&group), mo.id).await;
+        // Whoever comes finds it, long before it would have said again where it is.
+        let mut eve = Met::start(40_003, groups, |_| {});
+        let seen = timeout(Duration::from_secs(10), eve.sees(id(&group), ana.id)).await;
+        assert!(seen.is_ok(), "after {turns}");
+        eve.rendezvous.shutdown().await;
+        ana.misses(id(&group), eve.id).await;
+    }
+    assert_eq!(ana.state.borrow().groups.len(), 1);
+}
+
+#[tokio::test]
 async fn a_server_with_another_key_is_told_nothing() {
     let other = DeviceIdentity::generate().unwrap();
     let listener = TcpListener::bind(loopback()).await.unwrap();
@@ -388,6 +428,22 @@ async fn a_lying_server_brings_in_nobody_of_another_group() {
     let foreign =
         present(&told.ana, &record(&told.ana, &told.liar.invite(), 9, &[at("10.6.6.6:4000")]));
     told.only_the_last_is_believed(vec![foreign]).await;
+}
+
+#[tokio::test]
+async fn a_lying_server_makes_no_members_of_its_own() {
+    let mut told = listening().await;
+    // It knows the group's id from the proofs of its sessions, and not its secret.
+    let made = |_| {
+        let eve = DeviceIdentity::generate().unwrap();
+        let mut made = record(&eve, &told.group, 9, &[at("10.6.6.6:4000")]);
+        made.name = Default::default();
+        let nameless = present(&eve, &made);
+        made.name = record(&told.ana, &told.group, 9, &[]).name;
+        [nameless, present(&eve, &made)]
+    };
+    let made = (0..20).flat_map(made).collect();
+    told.only_the_last_is_believed(made).await;
 }
 
 #[tokio::test]

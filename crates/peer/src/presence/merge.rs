@@ -21,7 +21,11 @@ impl Said {
     /// Replaces what `origin` said before, and only that; gives whether it says something new.
     pub(super) fn set(&mut self, origin: HintOrigin, addresses: &[SocketAddr]) -> bool {
         if self.by.len() >= MAX_ORIGINS && !self.by.contains_key(&origin) {
-            return false;
+            // What this device has seen itself is worth more than the word of a server, one of several.
+            let listed = |by: &HintOrigin| matches!(by, HintOrigin::Group(_));
+            let less = self.by.keys().copied().rfind(listed);
+            let Some(less) = less.filter(|_| !listed(&origin)) else { return false };
+            self.by.remove(&less);
         }
         let addresses: Vec<_> = addresses.iter().copied().take(MAX_ADDRESSES).collect();
         let before = self.by.insert(origin, addresses);
@@ -109,6 +113,21 @@ mod tests {
         assert!(said.is_listed_only());
         said.remove(GROUP);
         assert!(said.is_empty() && !said.is_listed_only());
+    }
+
+    #[test]
+    fn many_groups_leave_room_for_what_was_seen_on_the_network() {
+        let mut said = Said::default();
+        for n in 0..20 {
+            said.set(HintOrigin::Group(GroupId::from_digest([n; 32])), &[at(n)]);
+        }
+        for origin in [HintOrigin::Lan, HintOrigin::Known] {
+            assert!(said.set(origin, &[at(100)]));
+            assert!(said.origins().contains(&origin));
+        }
+        assert!(!said.is_listed_only());
+        assert_eq!(said.origins().len(), MAX_ORIGINS);
+        assert!(!said.set(HintOrigin::Group(GroupId::from_digest([99; 32])), &[at(1)]));
     }
 
     #[test]

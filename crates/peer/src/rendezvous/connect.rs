@@ -17,8 +17,8 @@ use hyper_util::rt::TokioIo;
 use manyhands_core::PeerId;
 use manyhands_identity::{self as identity, Expect, HandshakeError, anonymous_client_config};
 use manyhands_wire::{Bytes32, Problem, ProblemCode};
-use rustls::ClientConfig;
 use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{CertificateError, ClientConfig};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -339,10 +339,34 @@ fn handshake_failure(error: &io::Error) -> Failure {
     debug!(%error, "no handshake with a rendezvous server");
     let rustls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     Failure::of(match rustls {
+        // It is the server's, and one of the two clocks is wrong, or nobody has renewed it.
+        Some(rustls::Error::InvalidCertificate(
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. },
+        )) => ServerFault::Clock,
         Some(rustls::Error::InvalidCertificate(_)) => ServerFault::OtherKey,
         Some(_) => ServerFault::NoServer,
         // No such protocol, no certificate.
         None if error.kind() == io::ErrorKind::Other => ServerFault::NoServer,
         None => ServerFault::NoAnswer,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_has_expired_is_no_other_servers() {
+        let fault = |error| {
+            let error = rustls::Error::InvalidCertificate(error);
+            handshake_failure(&io::Error::new(io::ErrorKind::InvalidData, error)).fault
+        };
+        assert_eq!(fault(CertificateError::Expired), ServerFault::Clock);
+        assert_eq!(fault(CertificateError::NotValidYet), ServerFault::Clock);
+        assert_eq!(fault(CertificateError::UnknownIssuer), ServerFault::OtherKey);
+        assert_eq!(fault(CertificateError::NotValidForName), ServerFault::OtherKey);
+    }
 }

@@ -70,8 +70,8 @@ impl Keeper {
     pub(super) async fn keep(
         &mut self,
         way: &Way,
-        addresses: &[SocketAddr],
-        mut next: Duration,
+        own: &OwnAddresses,
+        next: Duration,
         token: &watch::Sender<Bytes32>,
     ) -> Failure {
         let mut publish_at = Instant::now() + next;
@@ -79,13 +79,18 @@ impl Keeper {
             let Some(open) = self.open.clone() else { return Failure::of(ServerFault::NoAnswer) };
             let done = tokio::select! {
                 () = sleep_until(publish_at) => {
-                    let published = self.speaker.publish(way, &open, addresses).await;
-                    published.map(|pause| next = pause).or_else(|failure| {
+                    // The session may be another by now, which sees this device somewhere else.
+                    let addresses = own.published(self.port, open.observed, self.loopback);
+                    let published = self.speaker.publish(way, &open, &addresses).await;
+                    let next = published.or_else(|failure| match failure.fault {
                         // Busy, and the session is good: the stream goes on.
-                        let busy = failure.fault == ServerFault::Busy;
-                        next = failure.retry_after.unwrap_or(BUSY_PAUSE).min(MAX_BUSY_PAUSE);
-                        if busy { Ok(()) } else { Err(failure) }
-                    })
+                        ServerFault::Busy => {
+                            Ok(failure.retry_after.unwrap_or(BUSY_PAUSE).min(MAX_BUSY_PAUSE))
+                        }
+                        _ => Err(failure),
+                    });
+                    // Only this: a renewal puts off nothing.
+                    next.map(|next| publish_at = Instant::now() + next)
                 }
                 () = sleep_until(open.renew_at) => {
                     self.speaker.open(way).await.map(|open| {
@@ -101,7 +106,6 @@ impl Keeper {
             if let Err(failure) = done {
                 return failure;
             }
-            publish_at = Instant::now() + next;
         }
     }
 

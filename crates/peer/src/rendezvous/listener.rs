@@ -101,10 +101,19 @@ impl Listener {
         self.groups = groups;
     }
 
-    /// As if all groups had been left: nothing more is told.
-    pub(super) fn forget(&mut self) {
-        self.views.set_groups(&self.groups, &[]);
-        self.groups.clear();
+    /// Nothing is shown any more; that those who were listed are gone is still to be told.
+    pub(super) fn leave_all(&mut self) {
+        self.set_groups(&[]);
+    }
+
+    /// What there is to tell, to the end of it or of those who listen.
+    pub(super) async fn tell_all(&mut self) {
+        while self.listed.has_news() {
+            let Ok(room) = self.hints.reserve().await else { return };
+            if let Some(news) = self.listed.next_news() {
+                room.send(news);
+            }
+        }
     }
 
     pub(super) fn set_own_addresses(&mut self, addresses: Vec<SocketAddr>) {

@@ -1,7 +1,7 @@
 //! Who a server says is there, kept within bounds, and what of it is still to be told.
 //!
 //! Pure. Nothing of a server is believed: a record counts when its device has signed it, for one of our groups, at a time that can
-//! be, and not before one that was seen already.
+//! be, and not before one that was seen already; and when its name opens, which who does not know the group's secret cannot seal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -152,10 +152,15 @@ impl Listed {
             debug!(peer = %id.short(), "an old record");
             return Heard::Nothing;
         }
+        // A server knows the group's id, and makes devices as it likes.
+        let Some(name) = list.key.open(id, record.name.as_bytes()) else {
+            debug!(peer = %id.short(), "a record of somebody who does not know the group's secret");
+            return Heard::Nothing;
+        };
         if !list.make_room(id) {
             return Heard::Nothing;
         }
-        let member = member(&list.key, id, &record, loopback, &self.own_addresses);
+        let member = member(&name, &record, loopback, &self.own_addresses);
         let before = list.entries.get_mut(&id).and_then(|entry| entry.member.take());
         let same = before.as_ref() == Some(&member);
         list.entries.insert(id, Entry { seq: record.seq, member: Some(member), aged: false });
@@ -241,21 +246,14 @@ impl Group {
     }
 }
 
-fn member(
-    key: &GroupKey,
-    id: PeerId,
-    record: &PresenceRecord,
-    loopback: bool,
-    own: &[SocketAddr],
-) -> Member {
+fn member(name: &str, record: &PresenceRecord, loopback: bool, own: &[SocketAddr]) -> Member {
     let mut addresses = Vec::new();
     for address in record.addresses.iter().filter_map(|address| reachable(*address, loopback)) {
         if !own.contains(&address) && !addresses.contains(&address) {
             addresses.push(address);
         }
     }
-    let name = key.open(id, record.name.as_bytes()).unwrap_or_default();
-    Member { name: DeviceName::neutralised(&name), addresses }
+    Member { name: DeviceName::neutralised(name), addresses }
 }
 
 #[cfg(test)]

@@ -58,8 +58,12 @@ impl ServerTask {
         let mut way = None;
         let stopped = stop.run_until_cancelled(self.serve(&mut way)).await;
         debug_assert!(stopped.is_none(), "it goes on until it is stopped");
-        self.leave(way.as_ref()).await;
-        self.listener.forget();
+        let farewell = self.place.waits.farewell;
+        let Self { place, keeper, listener, .. } = &mut self;
+        listener.leave_all();
+        // Whoever was only listed here is nobody's word any more. Who takes no hints at all has ended too.
+        let telling = timeout(farewell, listener.tell_all());
+        let (_, ()) = tokio::join!(telling, leave(place, keeper, way.as_ref()));
     }
 
     async fn serve(&mut self, way: &mut Option<Way>) {
@@ -72,7 +76,11 @@ impl ServerTask {
                     self.regroup(way.as_ref()).await;
                     continue;
                 }
-                Ended::Moved => MOVED.mul_f64(rand::random()),
+                Ended::Moved => {
+                    // Where the server saw this device is where it was.
+                    self.keeper.open = None;
+                    MOVED.mul_f64(rand::random())
+                }
                 Ended::Failed(failure) => self.failed(&failure, &mut backoff),
             };
             // What has changed until now is no news.
@@ -80,7 +88,10 @@ impl ServerTask {
             tokio::select! {
                 () = sleep(pause) => {}
                 Ok(()) = self.groups.changed() => self.groups.mark_changed(),
-                Ok(()) = self.own.changed() => sleep(MOVED.mul_f64(rand::random())).await,
+                Ok(()) = self.own.changed() => {
+                    self.keeper.open = None;
+                    sleep(MOVED.mul_f64(rand::random())).await;
+                }
                 never = self.listener.tell() => match never {},
             }
             if self.groups.has_changed().unwrap_or(false) {
@@ -139,27 +150,26 @@ impl ServerTask {
             never = self.listener.tell() => match never {},
             Ok(()) = self.groups.changed() => return Ok(Ended::Regrouped),
         };
-        self.listener.set_own_addresses(addresses.clone());
+        self.listener.set_own_addresses(addresses);
         let Some(open) = &self.keeper.open else { return Ok(Ended::Moved) };
         self.listener.set_clock(open.ahead_s);
         let (token, tokens) = watch::channel::<Bytes32>(open.token);
         let line = self.keeper.speaker.take_line();
         Ok(tokio::select! {
-            failure = self.keeper.keep(way, &addresses, next, &token) => Ended::Failed(failure),
+            failure = self.keeper.keep(way, &own, next, &token) => Ended::Failed(failure),
             failure = self.listener.listen(way, &tokens, line, backoff) => Ended::Failed(failure),
             Ok(()) = self.groups.changed() => Ended::Regrouped,
             Ok(()) = self.own.changed() => Ended::Moved,
         })
     }
+}
 
-    /// As far as that goes in a bounded time.
-    async fn leave(&mut self, way: Option<&Way>) {
-        let (Some(way), Some(open)) = (way, self.keeper.open.take()) else { return };
-        let left =
-            timeout(self.place.waits.farewell, self.keeper.speaker.leave(way, &open, None)).await;
-        if !matches!(left, Ok(Ok(()))) {
-            info!("a rendezvous server did not hear that this device leaves");
-        }
+/// As far as that goes in a bounded time.
+async fn leave(place: &Place, keeper: &mut Keeper, way: Option<&Way>) {
+    let (Some(way), Some(open)) = (way, keeper.open.take()) else { return };
+    let left = timeout(place.waits.farewell, keeper.speaker.leave(way, &open, None)).await;
+    if !matches!(left, Ok(Ok(()))) {
+        info!("a rendezvous server did not hear that this device leaves");
     }
 }
 

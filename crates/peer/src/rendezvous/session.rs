@@ -83,8 +83,15 @@ impl Speaker {
     pub(super) fn set_groups(&mut self, keys: Vec<Arc<GroupKey>>) {
         let id = self.identity.id();
         for key in &keys {
-            let seal = || Blob::new(key.seal(id, self.name.as_str())).unwrap_or_default();
-            self.sealed.entry(key.id()).or_insert_with(seal);
+            if self.sealed.contains_key(&key.id()) {
+                continue;
+            }
+            // Without its name a record is nobody's: it is not published then.
+            let sealed = key.seal(id, self.name.as_str());
+            if let Some(sealed) = Blob::new(sealed).ok().filter(|sealed| *sealed != Blob::default())
+            {
+                self.sealed.insert(key.id(), sealed);
+            }
         }
         self.sealed.retain(|group, _| keys.iter().any(|key| key.id() == *group));
         self.keys = keys;
@@ -137,7 +144,7 @@ impl Speaker {
         let now = Instant::now();
         Ok(Open {
             token: session.token,
-            renew_at: now + lasts.saturating_sub(RENEW_BEFORE.min(lasts / 3)).max(RENEW_BEFORE / 4),
+            renew_at: now + renew_after(lasts, rand::random()),
             ends_at: now + lasts,
             ahead_s,
             observed: session.observed.as_str().parse::<IpAddr>().ok().map(|ip| ip.to_canonical()),
@@ -228,7 +235,11 @@ impl Speaker {
                 ttl_s: MAX_RECORD_TTL_S,
                 addresses: List::new(addresses.to_vec()).map_err(refused)?,
                 features: features.clone(),
-                name: self.sealed.get(&key.id()).cloned().unwrap_or_default(),
+                name: self
+                    .sealed
+                    .get(&key.id())
+                    .cloned()
+                    .ok_or(Failure::of(ServerFault::Refused))?,
             };
             let signed = sign_record(&self.identity, &record);
             records.push(signed.map_err(|_| Failure::of(ServerFault::Refused))?);
@@ -289,6 +300,12 @@ impl Speaker {
     }
 }
 
+/// When a session that `lasts` so long is replaced; `random` is in 0..1. Everybody has come back at the same moment once.
+fn renew_after(lasts: Duration, random: f64) -> Duration {
+    let latest = lasts.saturating_sub(RENEW_BEFORE.min(lasts / 3)).max(RENEW_BEFORE / 4);
+    latest.mul_f64(0.8 + 0.2 * random)
+}
+
 /// Who answers, if it is a rendezvous server whose protocol this device speaks.
 pub(super) async fn server_hello(line: &mut Connection) -> Result<ServerHello, Failure> {
     let path = (Method::GET, "/v1/server");
@@ -309,4 +326,16 @@ pub(super) fn now_s() -> u64 {
 fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_that_began_together_are_renewed_apart() {
+        let lasts = Duration::from_secs(600);
+        let after = |random| renew_after(lasts, random).as_secs_f64().round();
+        assert_eq!((after(0.0), after(0.5), after(1.0)), (384.0, 432.0, 480.0));
+    }
 }

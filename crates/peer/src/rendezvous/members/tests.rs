@@ -117,6 +117,22 @@ fn forged_altered_expired_and_foreign_records_change_nothing() {
 }
 
 #[test]
+fn who_does_not_know_the_groups_secret_is_nobody() {
+    let (key, other) = (group(), group());
+    let (mut listed, eve) = (listed(std::slice::from_ref(&key)), Device::new(&key));
+    let good = eve.record(1, &["10.6.6.6:4000"]);
+    let of_another = Blob::new(key.seal(PeerId::from_digest([9; 32]), "Eve")).unwrap();
+    let of_another_group = Blob::new(other.seal(eve.id(), "Eve")).unwrap();
+    for name in [Blob::default(), Blob::new(vec![7; 40]).unwrap(), of_another, of_another_group] {
+        let event = eve.signed(&PresenceRecord { name, ..good.clone() });
+        assert_eq!(hear(&mut listed, &event), Heard::Nothing);
+    }
+    assert_eq!(news(&mut listed), []);
+    assert!(listed.groups[&key.id()].entries.is_empty(), "nothing is remembered of it either");
+    assert_eq!(hear(&mut listed, &eve.signed(&good)), Heard::Changed(key.id(), eve.id()));
+}
+
+#[test]
 fn an_old_record_brings_nobody_back_to_where_it_was() {
     let key = group();
     let (mut listed, ana) = (listed(std::slice::from_ref(&key)), Device::new(&key));
