@@ -108,21 +108,32 @@ async fn open(
         return Err(unproved("the challenge is not this server's, or too old").into());
     }
     let limits = &shared.limiters;
+    let address = limit_key(from.ip());
     // A device that asks too often takes nobody's turn. Only what it has proved to be its own counts against it.
     let claimed = device_of_key(request.key.as_bytes());
     limits.sessions.peek(&claimed, now).map_err(|wait| shared.limited(wait))?;
-    shared.turnstile.take(now).map_err(|wait| shared.turned_away(wait))?;
+    // Keys cost nothing: who makes up a new one for each request has an address all the same.
+    limits.attempts.take(&address, now).map_err(|wait| shared.limited(wait))?;
+    // Checking proofs is the costly part; a turn is taken by those alone who may come in.
+    shared.turnstile.peek(&(), now).map_err(|wait| shared.turned_away(wait))?;
     let (device, groups) = prove(&shared, &request).map_err(unproved)?;
-    limits.sessions.take(device, now).map_err(|wait| shared.limited(wait))?;
-    if !shared.sessions.knows(device) {
-        let address = limit_key(from.ip());
-        limits.new_devices.take(address, now).map_err(|wait| shared.limited(wait))?;
-    }
+    // Before anything is counted against the device: who plays its request again costs it nothing.
     if shared.challenges.use_up(&request.nonce, now).is_err() {
         return Err(unproved("the challenge has been used").into());
     }
+    limits.sessions.take(device, now).map_err(|wait| shared.limited(wait))?;
+    if !shared.sessions.has_room_for(device, address, now) {
+        return Err(shared
+            .limited(COME_BACK * 6)
+            .with_detail("too many devices of this address")
+            .into());
+    }
+    if !shared.sessions.knows(device) {
+        limits.new_devices.take(address, now).map_err(|wait| shared.limited(wait))?;
+    }
+    shared.turnstile.take(&(), now).map_err(|wait| shared.turned_away(wait))?;
     let token = shared.random_token();
-    if !shared.sessions.open(&token, device, groups, now) {
+    if !shared.sessions.open(&token, device, groups, address, now) {
         return Err(shared.turned_away(COME_BACK).into());
     }
     shared.counters.sessions.add(1);
@@ -162,6 +173,8 @@ fn prove(
             groups.push(group);
         }
     }
+    // A cursor names a group by its place among them: the next session may name them in another order.
+    groups.sort_unstable();
     Ok((device, groups.into()))
 }
 

@@ -73,7 +73,7 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<dyn PresenceStore>,
     pub(crate) sessions: Sessions,
     pub(crate) challenges: Challenges,
-    pub(crate) turnstile: Turnstile,
+    pub(crate) turnstile: Turnstile<()>,
     pub(crate) limiters: Limiters,
     pub(crate) prober: Prober,
     pub(crate) counters: Counters,
@@ -90,6 +90,7 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct Limiters {
     pub(crate) sessions: Limiter<PeerId>,
+    pub(crate) attempts: Turnstile<IpAddr>,
     pub(crate) new_devices: Limiter<IpAddr>,
     pub(crate) requests: Limiter<PeerId>,
     pub(crate) rings_sent: Limiter<PeerId>,
@@ -103,10 +104,11 @@ impl Limiters {
         let requests = limits.requests_per_device_per_s;
         Self {
             sessions: per_min(limits.sessions_per_device_per_min),
+            attempts: Turnstile::new(limits.sessions_per_address_per_s),
             new_devices: Limiter::new(
                 limits.new_devices_per_address_per_min,
                 MINUTE,
-                limits.new_devices_per_address_per_min,
+                limits.new_devices_per_address_burst,
             ),
             requests: Limiter::new(requests, Duration::from_secs(1), requests.saturating_mul(4)),
             rings_sent: per_min(limits.rings_per_sender_per_min),
@@ -259,7 +261,10 @@ impl Shared {
             software: Text::cut(concat!("manyhands-rendezvous/", env!("CARGO_PKG_VERSION"))),
         };
         Self {
-            sessions: Sessions::new(limits.max_devices as usize * SESSIONS_PER_DEVICE),
+            sessions: Sessions::new(
+                limits.max_devices as usize * SESSIONS_PER_DEVICE,
+                limits.max_devices_per_address as usize,
+            ),
             challenges: Challenges::new(Instant::now()),
             turnstile: Turnstile::new(limits.sessions_per_s),
             limiters: Limiters::new(limits),

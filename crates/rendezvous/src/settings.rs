@@ -84,11 +84,14 @@ settings! {
     max_connections, "connections", "50000", "open connections in all; fewer where the system allows fewer files", |c, t| {
         put(&mut c.limits.max_connections, whole(t, 1, 1_000_000))
     };
-    max_connections_per_address, "connections", "45000", "… of one address (of one /64 in IPv6), trusted proxies aside", |c, t| {
+    max_connections_per_address, "connections", "45000", "… of one address (of one /48 in IPv6), trusted proxies aside", |c, t| {
         put(&mut c.limits.max_connections_per_address, whole(t, 1, 1_000_000))
     };
     max_devices, "devices", "20000", "devices that are present or reading", |c, t| {
         put(&mut c.limits.max_devices, whole(t, 1, 1_000_000))
+    };
+    max_devices_per_address, "devices", "10000", "devices with a session of one address (of one /48 in IPv6): the half of them all, so that nobody fills the server; as many as `max_devices` where all come from one address", |c, t| {
+        put(&mut c.limits.max_devices_per_address, whole(t, 1, 1_000_000))
     };
     max_presences, "records", "50000", "presence records in all: one for each device and group; each takes about 1 KiB", |c, t| {
         put(&mut c.limits.max_presences, whole(t, 1, 10_000_000))
@@ -102,11 +105,17 @@ settings! {
     sessions_per_s, "per second", "500", "sessions opened in all; others are told when to come back, one after the other", |c, t| {
         put(&mut c.limits.sessions_per_s, whole(t, 1, 100_000))
     };
+    sessions_per_address_per_s, "per second", "250", "attempts to open one from one address (one /48 in IPv6), so that nobody takes everyone's turn", |c, t| {
+        put(&mut c.limits.sessions_per_address_per_s, whole(t, 1, 100_000))
+    };
     sessions_per_device_per_min, "per minute", "12", "sessions that one device opens", |c, t| {
         put(&mut c.limits.sessions_per_device_per_min, whole(t, 1, 100_000))
     };
-    new_devices_per_address_per_min, "per minute", "6000", "devices without a session that open one, from one address (one /64 in IPv6)", |c, t| {
+    new_devices_per_address_per_min, "per minute", "600", "devices without a session that open one, from one address (one /48 in IPv6)", |c, t| {
         put(&mut c.limits.new_devices_per_address_per_min, whole(t, 1, 1_000_000))
+    };
+    new_devices_per_address_burst, "devices", "6000", "… and as many at once after a pause: everybody comes back after a restart", |c, t| {
+        put(&mut c.limits.new_devices_per_address_burst, whole(t, 1, 1_000_000))
     };
     requests_per_device_per_s, "per second", "10", "requests of one device; four times as many at once after a pause", |c, t| {
         put(&mut c.limits.requests_per_device_per_s, whole(t, 1, 100_000))

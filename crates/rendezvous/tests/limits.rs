@@ -83,7 +83,16 @@ async fn more_than_a_thousand_clients_behind_one_address_work_while_a_greedy_one
     let others = async {
         let mut devices = Vec::new();
         for _ in 0..1_050 {
-            let device = Device::enter(&at, &[]).await;
+            let mut device = Device::new(&at, &[]);
+            // When it is told to come back, it does as all clients do.
+            loop {
+                let answer = device.try_open().await;
+                if answer.status.is_success() {
+                    device.token = Some(answer.json::<manyhands_wire::Session>().token);
+                    break;
+                }
+                tokio::time::sleep(throttled(&answer)).await;
+            }
             device.publish().await.ok();
             devices.push(device);
         }
@@ -101,13 +110,73 @@ async fn more_than_a_thousand_clients_behind_one_address_work_while_a_greedy_one
 #[tokio::test]
 async fn new_devices_of_one_address_are_limited_and_known_ones_are_not() {
     let mut config = config();
-    config.limits.new_devices_per_address_per_min = 5;
+    config.limits.new_devices_per_address_per_min = 1;
+    config.limits.new_devices_per_address_burst = 5;
     let server = start(config).await;
     let at = At::of(&server);
     let mut known = Device::enter(&at, &[]).await;
     let answers = repeat(10, async || Device::new(&at, &[]).try_open().await).await;
     assert_eq!(good(&answers), 4);
     known.open().await;
+}
+
+#[tokio::test]
+async fn a_thousand_made_up_devices_of_one_address_do_not_keep_out_those_of_another() {
+    let mut config = config();
+    config.limits.new_devices_per_address_per_min = 1;
+    config.limits.new_devices_per_address_burst = 50;
+    config.limits.sessions_per_s = 8;
+    config.limits.sessions_per_address_per_s = 4;
+    let server = start(config).await;
+    let [laptop, other] =
+        [1, 2].map(|n| At { from: Some([127, 0, 0, n].into()), ..At::of(&server) });
+    let caller = Device::new(&laptop, &[]);
+    let (began, mut opened) = (Instant::now(), 0);
+    for n in 0..1_000 {
+        let made_up = Device::new(&laptop, &[]);
+        let request = made_up.session_request(caller.challenge().await);
+        let answer = caller.post("/v1/sessions", &request).await;
+        if answer.status.is_success() {
+            opened += 1;
+        } else {
+            assert!(throttled(&answer) >= Duration::from_secs(1), "told to come in turn");
+        }
+        // In the midst of it, and at its end.
+        if n % 250 == 249 {
+            Device::enter(&other, &[]).await;
+        }
+    }
+    let most = 5 + (4.0 * began.elapsed().as_secs_f64()) as usize;
+    assert!((4..=most.min(50)).contains(&opened), "{opened}");
+    caller.hang_up().await;
+}
+
+#[tokio::test]
+async fn who_is_refused_as_a_new_device_takes_nobodys_turn() {
+    let mut config = config();
+    config.limits.new_devices_per_address_per_min = 1;
+    config.limits.new_devices_per_address_burst = 1;
+    config.limits.sessions_per_s = 3;
+    let server = start(config).await;
+    let [laptop, other] =
+        [1, 2].map(|n| At { from: Some([127, 0, 0, n].into()), ..At::of(&server) });
+    let answers = repeat(30, async || Device::new(&laptop, &[]).try_open().await).await;
+    assert_eq!(good(&answers), 1, "and nobody is told that the server has too much to do");
+    Device::enter(&other, &[]).await;
+}
+
+#[tokio::test]
+async fn one_address_cannot_fill_the_server() {
+    let mut config = config();
+    config.limits.max_devices_per_address = 3;
+    let server = start(config).await;
+    let [crowd, other] =
+        [1, 2].map(|n| At { from: Some([127, 0, 0, n].into()), ..At::of(&server) });
+    let mut first = Device::enter(&crowd, &[]).await;
+    let answers = repeat(6, async || Device::new(&crowd, &[]).try_open().await).await;
+    assert_eq!(good(&answers), 2);
+    first.open().await;
+    Device::enter(&other, &[]).await;
 }
 
 #[tokio::test]
@@ -210,7 +279,8 @@ async fn a_spoofed_forwarded_for_has_no_effect_unless_it_comes_from_a_configured
 async fn behind_a_proxy_the_limit_by_address_is_by_the_clients_address() {
     let mut config = config();
     config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
-    config.limits.new_devices_per_address_per_min = 3;
+    config.limits.new_devices_per_address_per_min = 1;
+    config.limits.new_devices_per_address_burst = 3;
     let server = start(config).await;
     let open = async |from: &str| {
         let mut device = Device::new(&At::of(&server), &[]);

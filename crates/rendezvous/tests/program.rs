@@ -255,6 +255,7 @@ async fn a_client_with_a_stream_costs_little_memory() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = command(folder.path());
     command.args(["--metrics", "127.0.0.1:0", "--sessions-per-s", "5000"]);
+    command.args(["--sessions-per-address-per-s", "5000"]);
     command.args(["--log", "warn"]);
     let mut program = Program::start(command).await;
     let mut lines = BufReader::new(program.child.stderr.take().unwrap()).lines();
