@@ -54,6 +54,8 @@ pub struct Limits {
     /// At once, after a pause: everybody comes back after a restart.
     pub new_devices_per_address_burst: u32,
     pub requests_per_device_per_s: u32,
+    /// Of which the others of the group are told; renewals are not.
+    pub changes_per_device_and_group_per_min: u32,
     pub rings_per_sender_per_min: u32,
     pub rings_per_recipient_per_min: u32,
     pub probes_per_device_per_min: u32,
@@ -68,7 +70,7 @@ pub struct Times {
     pub idle: Duration,
     /// For a request's body.
     pub body: Duration,
-    /// A reader that takes no byte for so long is cut off.
+    /// A reader that has not taken what waits for it after so long is cut off.
     pub slow_reader: Duration,
     /// A comment is sent to a quiet stream.
     pub ping: Duration,
@@ -118,6 +120,7 @@ impl Default for Limits {
             new_devices_per_address_per_min: 600,
             new_devices_per_address_burst: 6_000,
             requests_per_device_per_s: 10,
+            changes_per_device_and_group_per_min: 6,
             rings_per_sender_per_min: 6,
             rings_per_recipient_per_min: 30,
             probes_per_device_per_min: 1,

@@ -27,6 +27,10 @@ use crate::address::{client_address, limit_key};
 use crate::routes::{IsProblem, Refusal};
 use crate::server::Shared;
 
+/// What is kept of one connection in each direction; a batch of events may come on top of it.
+const BUFFER_BYTES: usize = 64 * 1024;
+/// Who has so much waiting has to take it within the time for slow readers: 2 KiB a second, as it is set.
+const PORTION_BYTES: usize = 64 * 1024;
 /// The head of a request has at most so many bytes; more is answered 431.
 pub(crate) const MAX_HEAD_BYTES: usize = 8 * 1024;
 const MAX_HEADERS: usize = 64;
@@ -174,6 +178,7 @@ where
     let mut connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(shared.config.times.idle)
+        .max_buf_size(BUFFER_BYTES)
         .max_header_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS)
         .serve_connection(TokioIo::new(stream), service);
@@ -282,17 +287,33 @@ impl Drop for Place {
     }
 }
 
-/// A stream on which no write may wait for longer than `patience`.
+/// A stream on which nothing may wait for longer than `patience`: neither what is left until all is written, nor a portion of much.
 struct WriteDeadline<S> {
     inner: S,
     patience: Duration,
-    /// While a write waits.
+    /// While something waits.
     deadline: Option<Pin<Box<Sleep>>>,
+    /// Since the deadline was set.
+    written: usize,
 }
 
 impl<S> WriteDeadline<S> {
     fn new(inner: S, patience: Duration) -> Self {
-        Self { inner, patience, deadline: None }
+        Self { inner, patience, deadline: None, written: 0 }
+    }
+
+    /// A byte now and then is not enough.
+    fn check_write(
+        &mut self,
+        result: Poll<io::Result<usize>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let Poll::Ready(Ok(written)) = result else { return self.check(result, cx) };
+        self.written += written;
+        if self.written >= PORTION_BYTES {
+            (self.deadline, self.written) = (None, 0);
+        }
+        result
     }
 
     fn check<T>(
@@ -301,10 +322,13 @@ impl<S> WriteDeadline<S> {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
         if result.is_ready() {
-            self.deadline = None;
+            (self.deadline, self.written) = (None, 0);
             return result;
         }
         let patience = self.patience;
+        if self.deadline.is_none() {
+            self.written = 0;
+        }
         let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
         ready!(deadline.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
@@ -328,7 +352,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteDeadline<S> {
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.inner).poll_write(cx, data);
-        self.check(result, cx)
+        self.check_write(result, cx)
     }
 
     fn poll_write_vectored(
@@ -337,7 +361,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteDeadline<S> {
         data: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.inner).poll_write_vectored(cx, data);
-        self.check(result, cx)
+        self.check_write(result, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -399,5 +423,26 @@ mod tests {
         let error = stream.write_all(&[0; 100]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert_eq!(began.elapsed(), Duration::from_secs(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_a_byte_now_and_then_is_given_up_too_and_who_takes_enough_is_not() {
+        use tokio::io::AsyncReadExt;
+        for (portion, pause, is_cut) in [(1, 1, true), (4096, 1, false)] {
+            let (near, mut far) = tokio::io::duplex(4096);
+            let mut stream = WriteDeadline::new(near, Duration::from_secs(30));
+            let reader = tokio::spawn(async move {
+                let mut taken = vec![0; portion];
+                while far.read_exact(&mut taken).await.is_ok() {
+                    tokio::time::sleep(Duration::from_secs(pause)).await;
+                }
+            });
+            let began = Instant::now();
+            let written = stream.write_all(&vec![0; 512 * 1024]).await;
+            assert_eq!(written.is_err(), is_cut, "{portion}");
+            let expected = if is_cut { 30..=31 } else { 100..=130 };
+            assert!(expected.contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+            reader.abort();
+        }
     }
 }

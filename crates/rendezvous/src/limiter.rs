@@ -60,6 +60,14 @@ impl<K: Eq + Hash> Limiter<K> {
         Ok(())
     }
 
+    /// What one that was taken has cost beyond itself: those that come next wait for it.
+    pub(crate) fn charge(&self, key: &K, count: u32, now: Instant) {
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = cells.given_back.get_mut(key) {
+            *at = (*at).max(now) + self.interval * count;
+        }
+    }
+
     /// How much has been taken in advance, if that allows for more.
     fn wait(&self, given_back: Option<Instant>, now: Instant) -> Result<Duration, Duration> {
         let ahead = given_back.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
@@ -150,6 +158,17 @@ mod tests {
             assert_eq!(limiter.take("mo", start + MINUTE * 10), Ok(()));
         }
         assert!(limiter.take("mo", start + MINUTE * 10).is_err());
+    }
+
+    #[tokio::test]
+    async fn what_costs_more_is_paid_by_those_that_come_next() {
+        let (limiter, start) = (Limiter::new(6, MINUTE, 6), Instant::now());
+        limiter.take("mo", start).unwrap();
+        limiter.charge(&"mo", 7, start);
+        assert_eq!(limiter.take("mo", start), Err(Duration::from_secs(30)));
+        assert_eq!(limiter.take("mo", start + Duration::from_secs(30)), Ok(()));
+        limiter.charge(&"nobody", 7, start);
+        assert_eq!(limiter.take("nobody", start), Ok(()));
     }
 
     #[tokio::test]

@@ -181,6 +181,9 @@ fn prove(
 async fn publish(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Body) -> Answer {
     let session = authorize(&shared, &headers)?;
     let publication: Publication = read(body, MAX_PUBLICATION_BYTES, &shared).await?;
+    // Each record costs as much as a request, of which one has been counted.
+    let others = u32::try_from(publication.records.len()).unwrap_or(u32::MAX).saturating_sub(1);
+    shared.limiters.requests.charge(&session.device, others, Instant::now());
     let (mut records, mut ttl) = (Vec::with_capacity(publication.records.len()), Duration::MAX);
     for signed in publication.records.iter() {
         let record = match take_in(&session, signed) {
@@ -372,6 +375,9 @@ impl Shared {
             }
             StoreRefusal::GroupFull(group) => {
                 self.limited(COME_BACK * 6).with_detail(&format!("group {group} is full"))
+            }
+            StoreRefusal::ChangesTooOften(group, wait) => {
+                self.limited(wait).with_detail(&format!("group {group} is told too often"))
             }
             StoreRefusal::TooManyGroups => {
                 self.limited(COME_BACK).with_detail("the device is in too many groups")

@@ -117,8 +117,11 @@ settings! {
     new_devices_per_address_burst, "devices", "6000", "… and as many at once after a pause: everybody comes back after a restart", |c, t| {
         put(&mut c.limits.new_devices_per_address_burst, whole(t, 1, 1_000_000))
     };
-    requests_per_device_per_s, "per second", "10", "requests of one device; four times as many at once after a pause", |c, t| {
+    requests_per_device_per_s, "per second", "10", "requests of one device, and records it publishes; four times as many at once after a pause", |c, t| {
         put(&mut c.limits.requests_per_device_per_s, whole(t, 1, 100_000))
+    };
+    changes_per_device_and_group_per_min, "per minute", "6", "what one device tells one group: that it joins, or other addresses; renewals are told to nobody and not counted", |c, t| {
+        put(&mut c.limits.changes_per_device_and_group_per_min, whole(t, 1, 1_000_000))
     };
     rings_per_sender_per_min, "per minute", "6", "rings that one device sends", |c, t| {
         put(&mut c.limits.rings_per_sender_per_min, whole(t, 1, 10_000))
@@ -138,7 +141,7 @@ settings! {
     body_s, "seconds", "10", "for the body of a request", |c, t| {
         put(&mut c.times.body, seconds(t, 1, 60))
     };
-    slow_reader_s, "seconds", "30", "a client that takes no byte for so long is cut off", |c, t| {
+    slow_reader_s, "seconds", "30", "a client that has not taken what waits for it after so long, or 64 KiB of it, is cut off", |c, t| {
         put(&mut c.times.slow_reader, seconds(t, 1, 600))
     };
     ping_s, "seconds", "20", "after so long without news a stream gets a comment, so that nobody on the way closes it", |c, t| {

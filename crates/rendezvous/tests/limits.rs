@@ -58,6 +58,13 @@ async fn a_member_that_floods_is_told_to_come_back_and_others_do_not_notice() {
     // Forty at once, and ten in each second since.
     let most = 42 + (10.0 * began.elapsed().as_secs_f64()) as usize;
     assert!((40..=most).contains(&good(&answers)), "{}", good(&answers));
+    // Nor does another address each time, of which all the others would have to be told.
+    let mut port = 1024;
+    let answers = repeat(100, async || {
+        port += 1;
+        flood.move_to(&format!("10.1.2.3:{port}")).await
+    });
+    assert!(good(&answers.await) <= 7, "six in a minute, of which one was to join");
     let sent = Instant::now();
     mo.publish().await.ok();
     loop {
@@ -233,6 +240,19 @@ async fn a_device_is_in_thirty_two_groups_however_many_sessions_it_has() {
     device.groups = vec![manyhands_identity::GroupKey::new(&secret())];
     device.open().await;
     throttled(&device.publish().await);
+}
+
+#[tokio::test]
+async fn a_publication_of_many_records_costs_as_much_as_many_of_one() {
+    let mut config = config();
+    config.limits.requests_per_device_per_s = 1;
+    let server = start(config).await;
+    let secrets: Vec<_> = (0..32).map(|_| secret()).collect();
+    let device = Device::enter(&At::of(&server), &secrets.iter().collect::<Vec<_>>()).await;
+    device.publish().await.ok();
+    // Four at once; the other 28 are paid by waiting.
+    let wait = throttled(&device.publish().await);
+    assert!(wait > Duration::from_secs(20), "{wait:?}");
 }
 
 #[tokio::test]

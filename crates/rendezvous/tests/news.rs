@@ -353,6 +353,7 @@ async fn a_slow_reader_is_cut_without_delaying_anybody() {
     let mut config = Config { metrics: Some("127.0.0.1:0".parse().unwrap()), ..config() };
     config.times.slow_reader = Duration::from_secs(1);
     config.limits.requests_per_device_per_s = 10_000;
+    config.limits.changes_per_device_and_group_per_min = 1_000_000;
     let (server, secret) = (start(config).await, secret());
     let at = At::of(&server);
     let ana = Device::enter(&at, &[&secret]).await;
