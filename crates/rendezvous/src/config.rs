@@ -26,6 +26,8 @@ pub struct Config {
     pub plain_http_anywhere: bool,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Probes of this machine's own addresses and of loopback: for tests, where all is on one machine.
+    pub probe_this_machine: bool,
     pub limits: Limits,
     pub times: Times,
     /// As `RUST_LOG`.
@@ -68,6 +70,8 @@ pub struct Times {
     pub handshake: Duration,
     /// From the end of a handshake or answer to the end of the next request's head.
     pub idle: Duration,
+    /// For a connection to show a session; a proxy's is of many.
+    pub newcomer: Duration,
     /// For a request's body.
     pub body: Duration,
     /// A reader that has not taken what waits for it after so long is cut off.
@@ -96,6 +100,7 @@ impl Default for Config {
             plain_http: false,
             plain_http_anywhere: false,
             trusted_proxies: Vec::new(),
+            probe_this_machine: false,
             limits: Limits::default(),
             times: Times::default(),
             log: "info".into(),
@@ -133,6 +138,7 @@ impl Default for Times {
         Self {
             handshake: Duration::from_secs(5),
             idle: Duration::from_secs(75),
+            newcomer: Duration::from_secs(10),
             body: Duration::from_secs(10),
             slow_reader: Duration::from_secs(30),
             ping: Duration::from_secs(20),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -24,7 +25,7 @@ use tower::ServiceExt;
 use tracing::{debug, trace, warn};
 
 use crate::address::{client_address, limit_key};
-use crate::routes::{IsProblem, Refusal};
+use crate::routes::{self, IsProblem, Refusal};
 use crate::server::Shared;
 
 /// What is kept of one connection in each direction; a batch of events may come on top of it.
@@ -53,6 +54,10 @@ pub(crate) enum Transport {
 
 pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
+    if address.is_ipv6() {
+        // Whatever the system's default is.
+        socket2::SockRef::from(&socket).set_only_v6(!address.ip().is_unspecified())?;
+    }
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     // Connections have what the listening socket had.
@@ -68,6 +73,7 @@ pub(crate) async fn serve(
     transport: Transport,
     router: Router,
     shared: Arc<Shared>,
+    admission: Arc<Admission>,
 ) {
     loop {
         let accepted = tokio::select! {
@@ -86,7 +92,7 @@ pub(crate) async fn serve(
         // On a socket for both families IPv4 addresses come in their mapped form.
         let from = from.ip().to_canonical();
         let is_proxy = shared.config.trusted_proxies.iter().any(|net| net.contains(&from));
-        let Some(place) = shared.admission.enter(from, is_proxy) else {
+        let Some(place) = admission.enter(from, is_proxy) else {
             // Closed: answering would cost more than asking.
             shared.counters.connections_refused.add(1);
             continue;
@@ -150,13 +156,16 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let peer = place.address;
+    let is_known = Arc::new(AtomicBool::new(place.counted.is_none()));
+    let known = is_known.clone();
     let service = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
-        let (router, shared) = (router.clone(), shared.clone());
+        let (router, shared, is_known) = (router.clone(), shared.clone(), known.clone());
         async move {
             let began = Instant::now();
             let from = client_address(peer, request.headers(), &shared.config.trusted_proxies);
             request.extensions_mut().insert(from);
             let path = request.uri().path();
+            let is_public = routes::PUBLIC.contains(&path);
             let waits = path == "/v1/changes";
             let answer = if shared.stop.is_cancelled() && path != "/healthz" {
                 Ok(Refusal(shared.turned_away(Duration::from_secs(2))).into_response())
@@ -168,6 +177,12 @@ where
                 && answer.extensions().get::<IsProblem>().is_some()
             {
                 shared.counters.problems.add(1);
+            }
+            if let Ok(answer) = &answer
+                && !is_public
+                && answer.status().is_success()
+            {
+                is_known.store(true, Ordering::Relaxed);
             }
             if !waits {
                 shared.counters.request_times.add(began.elapsed());
@@ -182,8 +197,24 @@ where
         .max_header_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS)
         .serve_connection(TokioIo::new(stream), service);
+    let newcomer = async {
+        tokio::time::sleep(shared.config.times.newcomer).await;
+        if is_known.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+    };
     tokio::select! {
         done = &mut connection => done,
+        // Places are for those who have a session: without one they would cost nothing to hold.
+        () = newcomer => {
+            Pin::new(&mut connection).graceful_shutdown();
+            match tokio::time::timeout(shared.config.times.body, &mut connection).await {
+                Ok(done) => done,
+                // What was under way has opened a stream, after all.
+                Err(_) if is_known.load(Ordering::Relaxed) => connection.await,
+                Err(_) => Ok(()),
+            }
+        }
         () = shared.stop.cancelled() => {
             Pin::new(&mut connection).graceful_shutdown();
             (&mut connection).await

@@ -62,6 +62,9 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
+/// What is answered without a session.
+pub(crate) const PUBLIC: [&str; 4] = ["/v1/server", "/v1/challenges", "/healthz", "/metrics"];
+
 /// For those who look after the server, on an address of its own.
 pub(crate) fn metrics_router(shared: Arc<Shared>) -> Router {
     Router::new()
@@ -331,6 +334,9 @@ async fn probe(
     // Behind a proxy on the same machine that is not known as one, everybody would be this machine.
     if shared.config.plain_http && ip.is_loopback() {
         return Err(refused("the server cannot tell who asks").into());
+    }
+    if !shared.prober.may_ask(ip) {
+        return Err(refused("an address of this machine, or of no other one").into());
     }
     let limit = &shared.limiters.probes;
     limit.take(session.device, Instant::now()).map_err(|wait| shared.limited(wait))?;

@@ -40,6 +40,8 @@ const BYE_LEAST_MS: u64 = 1_000;
 const BYE_MOST_MS: u64 = 8_000;
 /// Sessions of one device that the table has room for, taken over all devices.
 const SESSIONS_PER_DEVICE: usize = 4;
+/// Of those who look after the server, whom no crowd of clients can keep out.
+const METRICS_CONNECTIONS: u32 = 64;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// The server cannot start; each says what is wrong.
@@ -137,7 +139,13 @@ impl Server {
         let (transport, certificate) = transport(&config, &identity)?;
         let bind =
             |address| listen(address).map_err(|source| StartError::Listen { address, source });
-        let listener = bind(config.listen)?;
+        let listener = match bind(config.listen) {
+            Ok(listener) => listener,
+            Err(error) => match without_ipv6(config.listen, &error) {
+                Some(address) => bind(address)?,
+                None => return Err(error),
+            },
+        };
         let metrics = config.metrics.map(bind).transpose()?;
         let address = local_address(&listener, config.listen);
         let metrics_address =
@@ -150,10 +158,22 @@ impl Server {
         };
         spawn(Box::pin(store.run()));
         let router = routes::router(shared.clone());
-        spawn(Box::pin(serve(listener, transport, router, shared.clone())));
+        spawn(Box::pin(serve(
+            listener,
+            transport,
+            router,
+            shared.clone(),
+            shared.admission.clone(),
+        )));
         if let Some(listener) = metrics {
             let router = routes::metrics_router(shared.clone());
-            spawn(Box::pin(serve(listener, Transport::Plain, router, shared.clone())));
+            spawn(Box::pin(serve(
+                listener,
+                Transport::Plain,
+                router,
+                shared.clone(),
+                Arc::new(Admission::new(METRICS_CONNECTIONS, METRICS_CONNECTIONS)),
+            )));
         }
         info!(port = address.port(), id = %shared.hello.id, "serving");
         Ok(Self { shared, address, metrics_address, certificate, end: end.drop_guard() })
@@ -236,6 +256,17 @@ fn transport(
     Ok((Transport::Tls(receiver), Some(sender)))
 }
 
+/// Where IPv6 is switched off, all addresses are those of IPv4.
+fn without_ipv6(wanted: SocketAddr, error: &StartError) -> Option<SocketAddr> {
+    let StartError::Listen { source, .. } = error else { return None };
+    let is_ours = matches!(
+        source.kind(),
+        io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput
+    );
+    let all = wanted.is_ipv6() && wanted.ip().is_unspecified();
+    (all && !is_ours).then(|| (std::net::Ipv4Addr::UNSPECIFIED, wanted.port()).into())
+}
+
 fn local_address(listener: &tokio::net::TcpListener, wanted: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(wanted)
 }
@@ -252,7 +283,11 @@ fn machine_name() -> String {
 }
 
 impl Shared {
-    fn new(config: Config, identity: DeviceIdentity, store: Arc<dyn PresenceStore>) -> Self {
+    pub(crate) fn new(
+        config: Config,
+        identity: DeviceIdentity,
+        store: Arc<dyn PresenceStore>,
+    ) -> Self {
         let limits = &config.limits;
         let hello = ServerHello {
             id: Digest(*identity.id().as_bytes()),
@@ -268,7 +303,7 @@ impl Shared {
             challenges: Challenges::new(Instant::now()),
             turnstile: Turnstile::new(limits.sessions_per_s),
             limiters: Limiters::new(limits),
-            prober: Prober::new(Dialer::new(&identity)),
+            prober: Prober::new(Dialer::new(&identity), config.probe_this_machine),
             counters: Counters::default(),
             admission: Arc::new(Admission::new(
                 limits.max_connections,

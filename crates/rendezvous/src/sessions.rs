@@ -19,7 +19,7 @@ const MAX_PER_DEVICE: usize = 4;
 pub(crate) struct Session {
     pub(crate) device: PeerId,
     pub(crate) groups: Arc<[GroupId]>,
-    until: Instant,
+    pub(crate) until: Instant,
 }
 
 /// The valid sessions. The lock guards the tables and is never held over an await.
@@ -97,14 +97,20 @@ impl Sessions {
         session.filter(|session| session.until > now)
     }
 
-    /// Whether the device has proved, in some session that is valid, to be in all of these groups.
-    pub(crate) fn cover(&self, device: PeerId, groups: &[GroupId], now: Instant) -> bool {
+    /// Until when the device has proved, in some session that is valid, to be in all of these groups.
+    pub(crate) fn cover(
+        &self,
+        device: PeerId,
+        groups: &[GroupId],
+        now: Instant,
+    ) -> Option<Instant> {
         let tables = self.lock();
         let tokens = tables.by_device.get(&device).into_iter().flat_map(|known| &known.tokens);
-        let mut sessions = tokens.filter_map(|token| tables.by_token.get(token));
-        sessions.any(|session| {
+        let sessions = tokens.filter_map(|token| tables.by_token.get(token));
+        let good = sessions.filter(|session| {
             session.until > now && groups.iter().all(|group| session.groups.contains(group))
-        })
+        });
+        good.map(|session| session.until).max()
     }
 
     /// Whether the device has a session.
@@ -193,12 +199,12 @@ mod tests {
         }
         assert!(sessions.find(&token(1), start).is_none());
         assert_eq!(sessions.find(&token(2), start).unwrap().device, mo);
-        assert!(sessions.cover(mo, &[group], start));
-        assert!(!sessions.cover(mo, &[group, GroupId::from_digest([8; 32])], start));
-        assert!(!sessions.cover(ana, &[group], start));
+        assert!(sessions.cover(mo, &[group], start).is_some());
+        assert!(sessions.cover(mo, &[group, GroupId::from_digest([8; 32])], start).is_none());
+        assert!(sessions.cover(ana, &[group], start).is_none());
         let end = start + Duration::from_secs(u64::from(SESSION_S));
         assert!(sessions.find(&token(2), end).is_none());
-        assert!(!sessions.cover(mo, &[group], end));
+        assert!(sessions.cover(mo, &[group], end).is_none());
         assert!(sessions.open(&token(7), ana, [group].into(), HERE, end));
         assert_eq!((sessions.count(), sessions.knows(mo), sessions.knows(ana)), (1, false, true));
     }

@@ -132,11 +132,17 @@ settings! {
     probes_per_device_per_min, "per minute", "1", "probes that one device asks for", |c, t| {
         put(&mut c.limits.probes_per_device_per_min, whole(t, 1, 1_000))
     };
+    probe_this_machine, "true or false", "false", "for trying things out on one machine: also loopback and the server's own addresses are probed", |c, t| {
+        put(&mut c.probe_this_machine, boolean(t))
+    };
     handshake_s, "seconds", "5", "for a TLS handshake", |c, t| {
         put(&mut c.times.handshake, seconds(t, 1, 60))
     };
     idle_s, "seconds", "75", "until a connection without a request closes; also for the head of a request", |c, t| {
         put(&mut c.times.idle, seconds(t, 1, 3600))
+    };
+    newcomer_s, "seconds", "10", "until a connection closes on which no session has been opened or used, trusted proxies aside", |c, t| {
+        put(&mut c.times.newcomer, seconds(t, 1, 3600))
     };
     body_s, "seconds", "10", "for the body of a request", |c, t| {
         put(&mut c.times.body, seconds(t, 1, 60))

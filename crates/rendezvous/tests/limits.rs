@@ -334,6 +334,7 @@ async fn peer(identity: &DeviceIdentity) -> u16 {
 async fn a_probe_says_whether_the_asking_device_answers_at_its_own_address() {
     let mut config = config();
     config.limits.probes_per_device_per_min = 10;
+    config.probe_this_machine = true;
     let server = start(config).await;
     let device = Device::enter(&At::of(&server), &[]).await;
     let probe = async |port: u16| -> Probed {
@@ -348,7 +349,7 @@ async fn a_probe_says_whether_the_asking_device_answers_at_its_own_address() {
     let others = peer(&DeviceIdentity::generate().unwrap()).await;
     let probed = probe(others).await;
     assert!(!probed.reachable);
-    assert_eq!(probed.why.unwrap().as_str(), "another device answers there");
+    assert_eq!(probed.why.unwrap().as_str(), "whoever answers there is not this device");
     let closed = {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         listener.local_addr().unwrap().port()
@@ -358,7 +359,7 @@ async fn a_probe_says_whether_the_asking_device_answers_at_its_own_address() {
 
 #[tokio::test]
 async fn a_probe_of_a_privileged_port_is_refused_and_the_second_in_a_minute_throttled() {
-    let server = start(config()).await;
+    let server = start(Config { probe_this_machine: true, ..config() }).await;
     let device = Device::enter(&At::of(&server), &[]).await;
     for port in [0, 22, 25, 1023] {
         let refused = device.post("/v1/probes", &json!({ "port": port })).await;
@@ -370,6 +371,53 @@ async fn a_probe_of_a_privileged_port_is_refused_and_the_second_in_a_minute_thro
     assert_eq!(probed.retry_after_ms, Some(60_000));
     let wait = throttled(&device.post("/v1/probes", &json!({ "port": port })).await);
     assert!(wait > Duration::from_secs(55), "{wait:?}");
+}
+
+#[tokio::test]
+async fn the_servers_own_machine_is_not_probed() {
+    let server = start(config()).await;
+    let device = Device::enter(&At::of(&server), &[]).await;
+    let port = peer(&device.identity).await;
+    let probe = device.post("/v1/probes", &json!({ "port": port })).await;
+    probe.refused(ProblemCode::ProbeRefused);
+}
+
+#[tokio::test]
+async fn a_connection_without_a_session_does_not_keep_its_place() {
+    let mut config = config();
+    config.times.newcomer = Duration::from_secs(1);
+    let server = start(config).await;
+    let (newcomer, member) =
+        (Device::new(&At::of(&server), &[]), Device::enter(&At::of(&server), &[]).await);
+    let mut idle = newcomer.dial().await;
+    let mut used = member.dial().await;
+    let ask = || {
+        let request = http::Request::get("/v1/server").header("host", "a");
+        request.body(http_body_util::Full::<bytes::Bytes>::default()).unwrap()
+    };
+    // What anybody may ask is not enough.
+    assert!(idle.send_request(ask()).await.unwrap().status().is_success());
+    let mut with_session = http::Request::get("/v1/changes").header("host", "a");
+    let token = format!("Bearer {}", member.token.unwrap());
+    with_session = with_session.header("authorization", token);
+    let with_session = with_session.body(http_body_util::Full::default()).unwrap();
+    let answer = used.send_request(with_session).await.unwrap();
+    http_body_util::BodyExt::collect(answer.into_body()).await.unwrap();
+    let closed = async {
+        while idle.ready().await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, closed).await.unwrap();
+    used.ready().await.unwrap();
+    assert!(used.send_request(ask()).await.unwrap().status().is_success());
+}
+
+#[tokio::test]
+async fn all_addresses_are_those_of_both_families() {
+    let server = start(Config { listen: "[::]:0".parse().unwrap(), ..config() }).await;
+    let address = ([127, 0, 0, 1], server.local_addr().port()).into();
+    Device::enter(&At { address, ..At::of(&server) }, &[]).await;
 }
 
 #[tokio::test]

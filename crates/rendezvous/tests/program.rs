@@ -90,6 +90,9 @@ async fn the_first_start_makes_a_key_that_nobody_else_can_read_and_later_ones_ke
     let device = Device::join(&program.at(), &[&secret()]).await;
     drop(device);
     let id = program.said["id"].clone();
+    let fours: Vec<_> = program.said["compare"].split(' ').collect();
+    assert!(fours.iter().all(|four| four.len() == 4), "{fours:?}");
+    assert_eq!(fours.concat(), id);
     program.signal(rustix::process::Signal::INT);
     let (code, log) = program.ended().await;
     assert_eq!(code, Some(0), "{log}");

@@ -100,6 +100,8 @@ struct Device {
     rings: VecDeque<Rang>,
     /// When its last stream closed, and in which second it is looked whether it came back.
     left: Option<Left>,
+    /// When its last long poll ended.
+    polled_ms: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -356,6 +358,9 @@ impl State {
         let Some(known) = self.devices.get_mut(&device) else { return };
         let place = known.readers.iter().position(|(other, ..)| *other == number);
         let kind = place.map(|place| known.readers.remove(place).1);
+        if kind == Some(Readers::Poll) {
+            known.polled_ms = Some(now_ms);
+        }
         if kind == Some(Readers::Stream) && !known.has_stream() {
             let due_s = second_after(now_ms + self.grace_ms);
             if let Some(before) = known.left.replace(Left { at_ms: now_ms, due_s }) {
@@ -387,7 +392,11 @@ impl State {
                 let place = self.snapshot(device, groups, (group, after), &mut taken);
                 *position = match place {
                     Some((group, after)) => Position::Snapshot { at, group, after },
-                    None => Position::After(at),
+                    None => {
+                        // Behind those who rang: who has just come has not heard them.
+                        self.rings_until(now_ms, device, groups, at, &mut taken);
+                        Position::After(at)
+                    }
                 };
                 taken.more = place.is_some() || at < self.number;
             }
@@ -429,7 +438,7 @@ impl State {
                     continue;
                 }
                 bytes += presence.json.len();
-                if taken.events.len() + 1 >= MAX_CHANGES
+                if taken.events.len() + 1 + MAX_RINGS >= MAX_CHANGES
                     || (bytes > MAX_BATCH_BYTES && taken.events.len() > 1)
                 {
                     return Some(place);
@@ -440,6 +449,21 @@ impl State {
         }
         taken.events.push(Event::Ready);
         None
+    }
+
+    /// Who has rung lately, up to event `at`.
+    fn rings_until(
+        &self,
+        now_ms: u64,
+        reader: PeerId,
+        groups: &[GroupId],
+        at: u64,
+        taken: &mut Taken,
+    ) {
+        let rings = self.devices.get(&reader).into_iter().flat_map(|device| &device.rings);
+        let fresh = rings.filter(|ring| ring.number <= at && ring.at_ms + RING_MS > now_ms);
+        let mine = fresh.filter(|ring| groups.contains(&ring.group));
+        taken.events.extend(mine.map(|ring| Event::Ring { group: ring.group, from: ring.from }));
     }
 
     /// What happened after event `known`; up to which one that is.
@@ -571,6 +595,11 @@ impl State {
     fn expire_grace(&mut self, id: PeerId) {
         let Some(device) = self.devices.get_mut(&id) else { return };
         let Some(left) = device.left.take().filter(|_| !device.has_stream()) else { return };
+        // It has gone over to polling, and is there.
+        let has_polled = device.polled_ms.is_some_and(|at| at > left.at_ms);
+        if has_polled || !device.readers.is_empty() {
+            return;
+        }
         for group in device.groups.clone() {
             let members = self.groups.get(&group).map(|group| &group.members);
             let presence = members.and_then(|members| members.get(&id));

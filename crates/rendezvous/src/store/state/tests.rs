@@ -270,6 +270,61 @@ fn rings_wait_a_minute_and_not_too_many_of_them() {
 }
 
 #[test]
+fn who_begins_anew_hears_who_has_rung_lately() {
+    let mut state = state();
+    state.publish(0, device(1), vec![record(1, 1, 0)]).unwrap();
+    for n in 2..=600 {
+        state.publish(0, device(n), vec![record(1, 1, 0)]).unwrap();
+    }
+    assert!(state.ring(0, group(1), device(2), device(1)));
+    for n in 0..MAX_RINGS as u16 {
+        assert!(state.ring(30_000, group(1), device(100 + n), device(1)));
+    }
+    let mut position = Position::Start;
+    let mut events = Vec::new();
+    loop {
+        let taken = state.take(61_000, device(1), &[group(1)], &mut position).unwrap();
+        assert!(taken.events.len() <= MAX_CHANGES, "no more than a client takes");
+        events.extend(taken.events);
+        if !taken.more {
+            break;
+        }
+    }
+    let ready = events.iter().position(|event| *event == Event::Ready).unwrap();
+    let rings = &events[ready + 1..];
+    assert_eq!(rings.len(), MAX_RINGS);
+    assert!(rings.contains(&Event::Ring { group: group(1), from: device(100) }));
+    assert_eq!(read(&mut state, 61_000, device(1), &mut position), []);
+    let late = read(&mut state, 90_000, device(1), &mut Position::Start);
+    assert!(!late.iter().any(|event| matches!(event, Event::Ring { .. })));
+}
+
+#[test]
+fn a_device_that_polls_since_its_stream_closed_is_there() {
+    for polls in [false, true] {
+        let mut state = state();
+        state.publish(0, device(1), vec![record(1, 1, 0)]).unwrap();
+        let (stream, _) = state.subscribe(device(1), &[group(1)], Readers::Stream).unwrap();
+        state.unsubscribe(1_000, device(1), &[group(1)], stream);
+        if polls {
+            let (poll, _) = state.subscribe(device(1), &[group(1)], Readers::Poll).unwrap();
+            state.unsubscribe(2_000, device(1), &[group(1)], poll);
+        }
+        state.expire(30_000);
+        assert_eq!(state.presences, usize::from(polls));
+        // A poll that is still open says the same; the record ends it in any case.
+        let (stream, _) = state.subscribe(device(1), &[group(1)], Readers::Stream).unwrap();
+        let (poll, _) = state.subscribe(device(1), &[group(1)], Readers::Poll).unwrap();
+        state.unsubscribe(40_000, device(1), &[group(1)], stream);
+        state.expire(60_000);
+        assert_eq!(state.presences, usize::from(polls));
+        state.expire(120_000);
+        assert_eq!(state.presences, 0);
+        state.unsubscribe(121_000, device(1), &[group(1)], poll);
+    }
+}
+
+#[test]
 fn readers_are_woken_once_for_many_changes() {
     let mut state = state();
     let (_, signal) = state.subscribe(device(0), &[group(1)], Readers::Stream).unwrap();
