@@ -50,10 +50,11 @@ pub(crate) fn client_address(
     ClientAddress::Proxy(peer)
 }
 
-/// One client of limits by address: an IPv6 network of 64 bits belongs to one household or machine.
+/// One client of limits by address. In IPv6 it is a network of 48 bits, which is what a site is given: smaller ones it can make up by the
+/// thousand, and a campus is one client in IPv4, too.
 pub(crate) fn limit_key(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
-        IpAddr::V6(six) => IpAddr::V6(Ipv6Addr::from_bits(six.to_bits() & !u128::from(u64::MAX))),
+        IpAddr::V6(six) => IpAddr::V6(Ipv6Addr::from_bits(six.to_bits() & !(u128::MAX >> 48))),
         four => four,
     }
 }
@@ -119,7 +120,8 @@ mod tests {
     fn an_ipv6_network_is_one_client() {
         let key = |address: &str| limit_key(address.parse().unwrap());
         assert_eq!(key("2001:db8::1"), key("2001:db8::ffff:1"));
-        assert_ne!(key("2001:db8::1"), key("2001:db8:0:1::1"));
+        assert_eq!(key("2001:db8::1"), key("2001:db8:0:1::1"), "a site has many of 64 bits");
+        assert_ne!(key("2001:db8::1"), key("2001:db8:1::1"));
         assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
         assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
     }

@@ -26,6 +26,8 @@ pub struct Config {
     pub plain_http_anywhere: bool,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Probes of this machine's own addresses and of loopback: for tests, where all is on one machine.
+    pub probe_this_machine: bool,
     pub limits: Limits,
     pub times: Times,
     /// As `RUST_LOG`.
@@ -40,15 +42,22 @@ pub struct Limits {
     pub max_connections: u32,
     pub max_connections_per_address: u32,
     pub max_devices: u32,
+    pub max_devices_per_address: u32,
     /// Devices times groups.
     pub max_presences: u32,
     pub max_members_per_group: u32,
     /// More, and the oldest one ends.
     pub max_streams_per_device: u32,
     pub sessions_per_s: u32,
+    /// Attempts, whatever comes of them.
+    pub sessions_per_address_per_s: u32,
     pub sessions_per_device_per_min: u32,
     pub new_devices_per_address_per_min: u32,
+    /// At once, after a pause: everybody comes back after a restart.
+    pub new_devices_per_address_burst: u32,
     pub requests_per_device_per_s: u32,
+    /// Of which the others of the group are told; renewals are not.
+    pub changes_per_device_and_group_per_min: u32,
     pub rings_per_sender_per_min: u32,
     pub rings_per_recipient_per_min: u32,
     pub probes_per_device_per_min: u32,
@@ -61,9 +70,11 @@ pub struct Times {
     pub handshake: Duration,
     /// From the end of a handshake or answer to the end of the next request's head.
     pub idle: Duration,
+    /// For a connection to show a session; a proxy's is of many.
+    pub newcomer: Duration,
     /// For a request's body.
     pub body: Duration,
-    /// A reader that takes no byte for so long is cut off.
+    /// A reader that has not taken what waits for it after so long is cut off.
     pub slow_reader: Duration,
     /// A comment is sent to a quiet stream.
     pub ping: Duration,
@@ -89,6 +100,7 @@ impl Default for Config {
             plain_http: false,
             plain_http_anywhere: false,
             trusted_proxies: Vec::new(),
+            probe_this_machine: false,
             limits: Limits::default(),
             times: Times::default(),
             log: "info".into(),
@@ -103,13 +115,17 @@ impl Default for Limits {
             max_connections: 50_000,
             max_connections_per_address: 45_000,
             max_devices: 20_000,
+            max_devices_per_address: 10_000,
             max_presences: 50_000,
             max_members_per_group: 1_000,
             max_streams_per_device: 4,
             sessions_per_s: 500,
+            sessions_per_address_per_s: 250,
             sessions_per_device_per_min: 12,
-            new_devices_per_address_per_min: 6_000,
+            new_devices_per_address_per_min: 600,
+            new_devices_per_address_burst: 6_000,
             requests_per_device_per_s: 10,
+            changes_per_device_and_group_per_min: 6,
             rings_per_sender_per_min: 6,
             rings_per_recipient_per_min: 30,
             probes_per_device_per_min: 1,
@@ -122,6 +138,7 @@ impl Default for Times {
         Self {
             handshake: Duration::from_secs(5),
             idle: Duration::from_secs(75),
+            newcomer: Duration::from_secs(10),
             body: Duration::from_secs(10),
             slow_reader: Duration::from_secs(30),
             ping: Duration::from_secs(20),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -24,9 +25,13 @@ use tower::ServiceExt;
 use tracing::{debug, trace, warn};
 
 use crate::address::{client_address, limit_key};
-use crate::routes::{IsProblem, Refusal};
+use crate::routes::{self, IsProblem, Refusal};
 use crate::server::Shared;
 
+/// What is kept of one connection in each direction; a batch of events may come on top of it.
+const BUFFER_BYTES: usize = 64 * 1024;
+/// Who has so much waiting has to take it within the time for slow readers: 2 KiB a second, as it is set.
+const PORTION_BYTES: usize = 64 * 1024;
 /// The head of a request has at most so many bytes; more is answered 431.
 pub(crate) const MAX_HEAD_BYTES: usize = 8 * 1024;
 const MAX_HEADERS: usize = 64;
@@ -49,6 +54,10 @@ pub(crate) enum Transport {
 
 pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
+    if address.is_ipv6() {
+        // Whatever the system's default is.
+        socket2::SockRef::from(&socket).set_only_v6(!address.ip().is_unspecified())?;
+    }
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     // Connections have what the listening socket had.
@@ -64,6 +73,7 @@ pub(crate) async fn serve(
     transport: Transport,
     router: Router,
     shared: Arc<Shared>,
+    admission: Arc<Admission>,
 ) {
     loop {
         let accepted = tokio::select! {
@@ -82,7 +92,7 @@ pub(crate) async fn serve(
         // On a socket for both families IPv4 addresses come in their mapped form.
         let from = from.ip().to_canonical();
         let is_proxy = shared.config.trusted_proxies.iter().any(|net| net.contains(&from));
-        let Some(place) = shared.admission.enter(from, is_proxy) else {
+        let Some(place) = admission.enter(from, is_proxy) else {
             // Closed: answering would cost more than asking.
             shared.counters.connections_refused.add(1);
             continue;
@@ -146,13 +156,16 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let peer = place.address;
+    let is_known = Arc::new(AtomicBool::new(place.counted.is_none()));
+    let known = is_known.clone();
     let service = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
-        let (router, shared) = (router.clone(), shared.clone());
+        let (router, shared, is_known) = (router.clone(), shared.clone(), known.clone());
         async move {
             let began = Instant::now();
             let from = client_address(peer, request.headers(), &shared.config.trusted_proxies);
             request.extensions_mut().insert(from);
             let path = request.uri().path();
+            let is_public = routes::PUBLIC.contains(&path);
             let waits = path == "/v1/changes";
             let answer = if shared.stop.is_cancelled() && path != "/healthz" {
                 Ok(Refusal(shared.turned_away(Duration::from_secs(2))).into_response())
@@ -165,6 +178,12 @@ where
             {
                 shared.counters.problems.add(1);
             }
+            if let Ok(answer) = &answer
+                && !is_public
+                && answer.status().is_success()
+            {
+                is_known.store(true, Ordering::Relaxed);
+            }
             if !waits {
                 shared.counters.request_times.add(began.elapsed());
             }
@@ -174,11 +193,28 @@ where
     let mut connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(shared.config.times.idle)
+        .max_buf_size(BUFFER_BYTES)
         .max_header_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS)
         .serve_connection(TokioIo::new(stream), service);
+    let newcomer = async {
+        tokio::time::sleep(shared.config.times.newcomer).await;
+        if is_known.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+    };
     tokio::select! {
         done = &mut connection => done,
+        // Places are for those who have a session: without one they would cost nothing to hold.
+        () = newcomer => {
+            Pin::new(&mut connection).graceful_shutdown();
+            match tokio::time::timeout(shared.config.times.body, &mut connection).await {
+                Ok(done) => done,
+                // What was under way has opened a stream, after all.
+                Err(_) if is_known.load(Ordering::Relaxed) => connection.await,
+                Err(_) => Ok(()),
+            }
+        }
         () = shared.stop.cancelled() => {
             Pin::new(&mut connection).graceful_shutdown();
             (&mut connection).await
@@ -282,17 +318,33 @@ impl Drop for Place {
     }
 }
 
-/// A stream on which no write may wait for longer than `patience`.
+/// A stream on which nothing may wait for longer than `patience`: neither what is left until all is written, nor a portion of much.
 struct WriteDeadline<S> {
     inner: S,
     patience: Duration,
-    /// While a write waits.
+    /// While something waits.
     deadline: Option<Pin<Box<Sleep>>>,
+    /// Since the deadline was set.
+    written: usize,
 }
 
 impl<S> WriteDeadline<S> {
     fn new(inner: S, patience: Duration) -> Self {
-        Self { inner, patience, deadline: None }
+        Self { inner, patience, deadline: None, written: 0 }
+    }
+
+    /// A byte now and then is not enough.
+    fn check_write(
+        &mut self,
+        result: Poll<io::Result<usize>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let Poll::Ready(Ok(written)) = result else { return self.check(result, cx) };
+        self.written += written;
+        if self.written >= PORTION_BYTES {
+            (self.deadline, self.written) = (None, 0);
+        }
+        result
     }
 
     fn check<T>(
@@ -301,10 +353,13 @@ impl<S> WriteDeadline<S> {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
         if result.is_ready() {
-            self.deadline = None;
+            (self.deadline, self.written) = (None, 0);
             return result;
         }
         let patience = self.patience;
+        if self.deadline.is_none() {
+            self.written = 0;
+        }
         let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
         ready!(deadline.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
@@ -328,7 +383,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteDeadline<S> {
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.inner).poll_write(cx, data);
-        self.check(result, cx)
+        self.check_write(result, cx)
     }
 
     fn poll_write_vectored(
@@ -337,7 +392,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteDeadline<S> {
         data: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.inner).poll_write_vectored(cx, data);
-        self.check(result, cx)
+        self.check_write(result, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -399,5 +454,26 @@ mod tests {
         let error = stream.write_all(&[0; 100]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert_eq!(began.elapsed(), Duration::from_secs(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_a_byte_now_and_then_is_given_up_too_and_who_takes_enough_is_not() {
+        use tokio::io::AsyncReadExt;
+        for (portion, pause, is_cut) in [(1, 1, true), (4096, 1, false)] {
+            let (near, mut far) = tokio::io::duplex(4096);
+            let mut stream = WriteDeadline::new(near, Duration::from_secs(30));
+            let reader = tokio::spawn(async move {
+                let mut taken = vec![0; portion];
+                while far.read_exact(&mut taken).await.is_ok() {
+                    tokio::time::sleep(Duration::from_secs(pause)).await;
+                }
+            });
+            let began = Instant::now();
+            let written = stream.write_all(&vec![0; 512 * 1024]).await;
+            assert_eq!(written.is_err(), is_cut, "{portion}");
+            let expected = if is_cut { 30..=31 } else { 100..=130 };
+            assert!(expected.contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+            reader.abort();
+        }
     }
 }

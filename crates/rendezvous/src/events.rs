@@ -22,6 +22,8 @@ struct Stream {
     session: Arc<Session>,
     subscription: Option<Box<dyn Subscription>>,
     ping: Instant,
+    /// The end of the sessions that carry it.
+    until: Instant,
 }
 
 /// The answer that goes on.
@@ -31,7 +33,8 @@ pub(crate) fn stream(
     subscription: Box<dyn Subscription>,
 ) -> Response {
     let ping = Instant::now() + shared.config.times.ping;
-    let stream = Stream { shared, session, subscription: Some(subscription), ping };
+    let until = session.until;
+    let stream = Stream { shared, session, subscription: Some(subscription), ping, until };
     let chunks = unfold(stream, |mut stream| async {
         stream.next().await.map(|chunk| (Ok::<_, Infallible>(chunk), stream))
     });
@@ -47,13 +50,19 @@ pub(crate) fn stream(
 impl Stream {
     async fn next(&mut self) -> Option<Bytes> {
         let subscription = self.subscription.as_mut()?;
+        let now = Instant::now();
+        if now >= self.until {
+            // A newer session for the same groups carries the stream on, however much there is to say.
+            let Session { device, groups, .. } = &*self.session;
+            self.until = self.shared.sessions.cover(*device, groups, now)?;
+        }
         let batch = tokio::select! {
             biased;
             () = self.shared.stop.cancelled() => {
                 self.subscription = None;
                 return Some(format(&[self.shared.bye()], None));
             }
-            batch = timeout_at(self.ping, subscription.next()) => batch,
+            batch = timeout_at(self.ping.min(self.until), subscription.next()) => batch,
         };
         let now = Instant::now();
         self.ping = now + self.shared.config.times.ping;
@@ -66,12 +75,8 @@ impl Stream {
                 self.shared.counters.slow_readers.add(1);
                 None
             }
-            // Quiet for a while. A newer session for the same groups carries the stream on.
-            Err(_) => {
-                let Session { device, groups, .. } = &*self.session;
-                let goes_on = self.shared.sessions.cover(*device, groups, now);
-                goes_on.then(|| Bytes::from_static(b":\n\n"))
-            }
+            // Quiet for a while, or the session's end: it is looked at before anything else is said.
+            Err(_) => Some(Bytes::from_static(b":\n\n")),
         }
     }
 }
@@ -127,4 +132,59 @@ pub(crate) async fn changes(
     }
     text.put_slice(if batch.more { b"],\"more\":true}" } else { b"],\"more\":false}" });
     text.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use futures_util::future::BoxFuture;
+    use manyhands_core::PeerId;
+    use manyhands_identity::DeviceIdentity;
+    use manyhands_wire::Bytes32;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::sessions::SESSION_S;
+    use crate::store::MemoryStore;
+
+    /// News all the time.
+    struct Busy;
+
+    impl Subscription for Busy {
+        fn next(&mut self) -> BoxFuture<'_, Option<Batch>> {
+            async {
+                tokio::time::sleep(Duration::from_secs(7)).await;
+                Some(Batch { events: vec![Event::Ready], cursor: None, more: false })
+            }
+            .boxed()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_busy_stream_ends_with_the_last_session_that_carries_it() {
+        let config = Config::default();
+        let store = Arc::new(MemoryStore::new(&config.limits, &config.times));
+        let shared = Arc::new(Shared::new(config, DeviceIdentity::generate().unwrap(), store));
+        let (start, mo) = (Instant::now(), PeerId::from_digest([1; 32]));
+        let open = |n: u8| {
+            let token = Bytes32([n; 32]);
+            let address = std::net::Ipv4Addr::LOCALHOST.into();
+            assert!(shared.sessions.open(&token, mo, [].into(), address, Instant::now()));
+            shared.sessions.find(&token, Instant::now()).unwrap()
+        };
+        let session = open(1);
+        let (ping, until) = (start + Duration::from_secs(20), session.until);
+        let subscription: Option<Box<dyn Subscription>> = Some(Box::new(Busy));
+        let mut stream = Stream { shared: shared.clone(), session, subscription, ping, until };
+        let mut is_renewed = false;
+        while stream.next().await.is_some() {
+            if !is_renewed && start.elapsed() >= Duration::from_secs(500) {
+                is_renewed = true;
+                open(2);
+            }
+        }
+        let lasted = start.elapsed().as_secs();
+        let whole = u64::from(SESSION_S);
+        assert!((500 + whole..=510 + whole).contains(&lasted), "{lasted}");
+    }
 }

@@ -98,7 +98,10 @@ fn write_new(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     })();
     let _ = fs::remove_file(&temporary);
     written?;
-    File::open(folder)?.sync_all()
+    // Elsewhere a folder cannot be opened as a file, and its entries need no help.
+    #[cfg(unix)]
+    File::open(folder)?.sync_all()?;
+    Ok(())
 }
 
 #[cfg(unix)]

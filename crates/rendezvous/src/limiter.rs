@@ -60,6 +60,14 @@ impl<K: Eq + Hash> Limiter<K> {
         Ok(())
     }
 
+    /// What one that was taken has cost beyond itself: those that come next wait for it.
+    pub(crate) fn charge(&self, key: &K, count: u32, now: Instant) {
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = cells.given_back.get_mut(key) {
+            *at = (*at).max(now) + self.interval * count;
+        }
+    }
+
     /// How much has been taken in advance, if that allows for more.
     fn wait(&self, given_back: Option<Instant>, now: Instant) -> Result<Duration, Duration> {
         let ahead = given_back.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
@@ -80,38 +88,51 @@ impl<K: Eq + Hash> Cells<K> {
     }
 }
 
-/// A limit for all together, which tells those that it turns away when it is their turn: they come back one after the other,
+/// A limit for many together, which tells those that it turns away when it is their turn: they come back one after the other,
 /// and not all at once.
 #[derive(Debug)]
-pub(crate) struct Turnstile {
-    limiter: Limiter<()>,
+pub(crate) struct Turnstile<K> {
+    limiter: Limiter<K>,
     interval: Duration,
-    /// When the last one that was turned away is to come back.
-    last: Mutex<Option<Instant>>,
+    /// When the last one that was turned away is to come back; no more of them than the limiter has keys.
+    last: Mutex<HashMap<K, Instant>>,
 }
 
 /// Nobody is sent away for longer.
 const MAX_TURN: Duration = Duration::from_secs(30);
 
-impl Turnstile {
+impl<K: Eq + Hash + Clone> Turnstile<K> {
     pub(crate) fn new(per_s: u32) -> Self {
         let per_s = per_s.max(1);
         Self {
             limiter: Limiter::new(per_s, Duration::from_secs(1), per_s),
             interval: Duration::from_secs(1) / per_s,
-            last: Mutex::new(None),
+            last: Mutex::default(),
         }
     }
 
-    pub(crate) fn take(&self, now: Instant) -> Result<(), Duration> {
-        let wait = match self.limiter.take((), now) {
-            Ok(()) => return Ok(()),
-            Err(wait) => wait.max(Duration::from_secs(1)),
-        };
+    /// Whether one more could pass; otherwise: when it is to come back.
+    pub(crate) fn peek(&self, key: &K, now: Instant) -> Result<(), Duration> {
+        self.limiter.peek(key, now).map_err(|wait| self.turn(key, wait, now))
+    }
+
+    pub(crate) fn take(&self, key: &K, now: Instant) -> Result<(), Duration> {
+        self.limiter.take(key.clone(), now).map_err(|wait| self.turn(key, wait, now))
+    }
+
+    fn turn(&self, key: &K, wait: Duration, now: Instant) -> Duration {
+        let wait = wait.max(Duration::from_secs(1));
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = last.map_or(now + wait, |last| last.max(now + wait)) + self.interval;
-        *last = Some(turn.min(now + MAX_TURN));
-        Err(turn.min(now + MAX_TURN) - now)
+        let before = last.get(key).copied();
+        if before.is_none() && last.len() >= MAX_KEYS {
+            last.retain(|_, at| *at > now);
+        }
+        let turn = before.map_or(now + wait, |last| last.max(now + wait)) + self.interval;
+        let turn = turn.min(now + MAX_TURN);
+        if before.is_some() || last.len() < MAX_KEYS {
+            last.insert(key.clone(), turn);
+        }
+        turn - now
     }
 }
 
@@ -140,6 +161,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_costs_more_is_paid_by_those_that_come_next() {
+        let (limiter, start) = (Limiter::new(6, MINUTE, 6), Instant::now());
+        limiter.take("mo", start).unwrap();
+        limiter.charge(&"mo", 7, start);
+        assert_eq!(limiter.take("mo", start), Err(Duration::from_secs(30)));
+        assert_eq!(limiter.take("mo", start + Duration::from_secs(30)), Ok(()));
+        limiter.charge(&"nobody", 7, start);
+        assert_eq!(limiter.take("nobody", start), Ok(()));
+    }
+
+    #[tokio::test]
     async fn the_table_is_bounded_and_tidied() {
         let (limiter, start) = (Limiter::new(1, MINUTE, 1), Instant::now());
         for key in 0..MAX_KEYS {
@@ -154,12 +186,12 @@ mod tests {
     #[tokio::test]
     async fn those_who_are_turned_away_are_told_to_come_one_after_the_other() {
         let (turnstile, start) = (Turnstile::new(100), Instant::now());
-        let waits: Vec<_> = (0..1_100).filter_map(|_| turnstile.take(start).err()).collect();
+        let waits: Vec<_> = (0..1_100).filter_map(|_| turnstile.take(&(), start).err()).collect();
         assert_eq!(waits.len(), 1_000);
         assert!(waits.windows(2).all(|pair| pair[0] < pair[1]), "each later than the one before");
         let last = *waits.last().unwrap();
         assert!(last > Duration::from_secs(10) && last < Duration::from_secs(12), "{last:?}");
-        let most = (0..100_000).filter_map(|_| turnstile.take(start).err()).max();
+        let most = (0..100_000).filter_map(|_| turnstile.take(&(), start).err()).max();
         assert_eq!(most, Some(MAX_TURN));
     }
 }

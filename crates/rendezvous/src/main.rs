@@ -67,7 +67,11 @@ fn run(mut config: Config) -> anyhow::Result<()> {
 fn introduce(server: &Server) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "address {}", server.public_url())?;
-    writeln!(out, "id {}", server.id())?;
+    let id = server.id().to_string();
+    writeln!(out, "id {id}")?;
+    // As the window shows it, to be compared by eye.
+    let fours: Vec<_> = id.as_bytes().chunks(4).map(String::from_utf8_lossy).collect();
+    writeln!(out, "compare {}", fours.join(" "))?;
     writeln!(out, "listening {}", server.local_addr())?;
     if let Some(metrics) = server.metrics_addr() {
         writeln!(out, "metrics http://{metrics}/metrics")?;
@@ -140,6 +144,9 @@ fn fit_to_files(config: &mut Config) {
             info!(max_connections = room, "as many as the system allows files; see LimitNOFILE");
             limits.max_connections = room;
         }
+        // Nine tenths: those of another address find a place.
+        let most = (limits.max_connections - limits.max_connections / 10).max(1);
+        limits.max_connections_per_address = limits.max_connections_per_address.min(most);
     }
 }
 

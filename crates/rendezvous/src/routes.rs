@@ -63,6 +63,9 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
+/// What is answered without a session.
+pub(crate) const PUBLIC: [&str; 4] = ["/v1/server", "/v1/challenges", "/healthz", "/metrics"];
+
 /// For those who look after the server, on an address of its own.
 pub(crate) fn metrics_router(shared: Arc<Shared>) -> Router {
     Router::new()
@@ -109,21 +112,32 @@ async fn open(
         return Err(unproved("the challenge is not this server's, or too old").into());
     }
     let limits = &shared.limiters;
+    let address = limit_key(from.ip());
     // A device that asks too often takes nobody's turn. Only what it has proved to be its own counts against it.
     let claimed = device_of_key(request.key.as_bytes());
     limits.sessions.peek(&claimed, now).map_err(|wait| shared.limited(wait))?;
-    shared.turnstile.take(now).map_err(|wait| shared.turned_away(wait))?;
+    // Keys cost nothing: who makes up a new one for each request has an address all the same.
+    limits.attempts.take(&address, now).map_err(|wait| shared.limited(wait))?;
+    // Checking proofs is the costly part; a turn is taken by those alone who may come in.
+    shared.turnstile.peek(&(), now).map_err(|wait| shared.turned_away(wait))?;
     let (device, groups) = prove(&shared, &request).map_err(unproved)?;
-    limits.sessions.take(device, now).map_err(|wait| shared.limited(wait))?;
-    if !shared.sessions.knows(device) {
-        let address = limit_key(from.ip());
-        limits.new_devices.take(address, now).map_err(|wait| shared.limited(wait))?;
-    }
+    // Before anything is counted against the device: who plays its request again costs it nothing.
     if shared.challenges.use_up(&request.nonce, now).is_err() {
         return Err(unproved("the challenge has been used").into());
     }
+    limits.sessions.take(device, now).map_err(|wait| shared.limited(wait))?;
+    if !shared.sessions.has_room_for(device, address, now) {
+        return Err(shared
+            .limited(COME_BACK * 6)
+            .with_detail("too many devices of this address")
+            .into());
+    }
+    if !shared.sessions.knows(device) {
+        limits.new_devices.take(address, now).map_err(|wait| shared.limited(wait))?;
+    }
+    shared.turnstile.take(&(), now).map_err(|wait| shared.turned_away(wait))?;
     let token = shared.random_token();
-    if !shared.sessions.open(&token, device, groups, now) {
+    if !shared.sessions.open(&token, device, groups, address, now) {
         return Err(shared.turned_away(COME_BACK).into());
     }
     shared.counters.sessions.add(1);
@@ -163,12 +177,17 @@ fn prove(
             groups.push(group);
         }
     }
+    // A cursor names a group by its place among them: the next session may name them in another order.
+    groups.sort_unstable();
     Ok((device, groups.into()))
 }
 
 async fn publish(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Body) -> Answer {
     let session = authorize(&shared, &headers)?;
     let publication: Publication = read(body, MAX_PUBLICATION_BYTES, &shared).await?;
+    // Each record costs as much as a request, of which one has been counted.
+    let others = u32::try_from(publication.records.len()).unwrap_or(u32::MAX).saturating_sub(1);
+    shared.limiters.requests.charge(&session.device, others, Instant::now());
     let (mut records, mut ttl) = (Vec::with_capacity(publication.records.len()), Duration::MAX);
     for signed in publication.records.iter() {
         let record = match take_in(&session, signed) {
@@ -317,6 +336,9 @@ async fn probe(
     if shared.config.plain_http && ip.is_loopback() {
         return Err(refused("the server cannot tell who asks").into());
     }
+    if !shared.prober.may_ask(ip) {
+        return Err(refused("an address of this machine, or of no other one").into());
+    }
     let limit = &shared.limiters.probes;
     limit.take(session.device, Instant::now()).map_err(|wait| shared.limited(wait))?;
     let probed = shared.prober.probe(session.device, ip, port).await;
@@ -362,6 +384,9 @@ impl Shared {
             }
             StoreRefusal::GroupFull(group) => {
                 self.limited(COME_BACK * 6).with_detail(&format!("group {group} is full"))
+            }
+            StoreRefusal::ChangesTooOften(group, wait) => {
+                self.limited(wait).with_detail(&format!("group {group} is told too often"))
             }
             StoreRefusal::TooManyGroups => {
                 self.limited(COME_BACK).with_detail("the device is in too many groups")

@@ -40,6 +40,8 @@ const BYE_LEAST_MS: u64 = 1_000;
 const BYE_MOST_MS: u64 = 8_000;
 /// Sessions of one device that the table has room for, taken over all devices.
 const SESSIONS_PER_DEVICE: usize = 4;
+/// Of those who look after the server, whom no crowd of clients can keep out.
+const METRICS_CONNECTIONS: u32 = 64;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// The server cannot start; each says what is wrong.
@@ -73,7 +75,7 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<dyn PresenceStore>,
     pub(crate) sessions: Sessions,
     pub(crate) challenges: Challenges,
-    pub(crate) turnstile: Turnstile,
+    pub(crate) turnstile: Turnstile<()>,
     pub(crate) limiters: Limiters,
     pub(crate) prober: Prober,
     pub(crate) counters: Counters,
@@ -90,6 +92,7 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct Limiters {
     pub(crate) sessions: Limiter<PeerId>,
+    pub(crate) attempts: Turnstile<IpAddr>,
     pub(crate) new_devices: Limiter<IpAddr>,
     pub(crate) requests: Limiter<PeerId>,
     pub(crate) rings_sent: Limiter<PeerId>,
@@ -103,10 +106,11 @@ impl Limiters {
         let requests = limits.requests_per_device_per_s;
         Self {
             sessions: per_min(limits.sessions_per_device_per_min),
+            attempts: Turnstile::new(limits.sessions_per_address_per_s),
             new_devices: Limiter::new(
                 limits.new_devices_per_address_per_min,
                 MINUTE,
-                limits.new_devices_per_address_per_min,
+                limits.new_devices_per_address_burst,
             ),
             requests: Limiter::new(requests, Duration::from_secs(1), requests.saturating_mul(4)),
             rings_sent: per_min(limits.rings_per_sender_per_min),
@@ -135,7 +139,13 @@ impl Server {
         let (transport, certificate) = transport(&config, &identity)?;
         let bind =
             |address| listen(address).map_err(|source| StartError::Listen { address, source });
-        let listener = bind(config.listen)?;
+        let listener = match bind(config.listen) {
+            Ok(listener) => listener,
+            Err(error) => match without_ipv6(config.listen, &error) {
+                Some(address) => bind(address)?,
+                None => return Err(error),
+            },
+        };
         let metrics = config.metrics.map(bind).transpose()?;
         let address = local_address(&listener, config.listen);
         let metrics_address =
@@ -148,10 +158,22 @@ impl Server {
         };
         spawn(Box::pin(store.run()));
         let router = routes::router(shared.clone());
-        spawn(Box::pin(serve(listener, transport, router, shared.clone())));
+        spawn(Box::pin(serve(
+            listener,
+            transport,
+            router,
+            shared.clone(),
+            shared.admission.clone(),
+        )));
         if let Some(listener) = metrics {
             let router = routes::metrics_router(shared.clone());
-            spawn(Box::pin(serve(listener, Transport::Plain, router, shared.clone())));
+            spawn(Box::pin(serve(
+                listener,
+                Transport::Plain,
+                router,
+                shared.clone(),
+                Arc::new(Admission::new(METRICS_CONNECTIONS, METRICS_CONNECTIONS)),
+            )));
         }
         info!(port = address.port(), id = %shared.hello.id, "serving");
         Ok(Self { shared, address, metrics_address, certificate, end: end.drop_guard() })
@@ -234,6 +256,17 @@ fn transport(
     Ok((Transport::Tls(receiver), Some(sender)))
 }
 
+/// Where IPv6 is switched off, all addresses are those of IPv4.
+fn without_ipv6(wanted: SocketAddr, error: &StartError) -> Option<SocketAddr> {
+    let StartError::Listen { source, .. } = error else { return None };
+    let is_ours = matches!(
+        source.kind(),
+        io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput
+    );
+    let all = wanted.is_ipv6() && wanted.ip().is_unspecified();
+    (all && !is_ours).then(|| (std::net::Ipv4Addr::UNSPECIFIED, wanted.port()).into())
+}
+
 fn local_address(listener: &tokio::net::TcpListener, wanted: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(wanted)
 }
@@ -250,7 +283,11 @@ fn machine_name() -> String {
 }
 
 impl Shared {
-    fn new(config: Config, identity: DeviceIdentity, store: Arc<dyn PresenceStore>) -> Self {
+    pub(crate) fn new(
+        config: Config,
+        identity: DeviceIdentity,
+        store: Arc<dyn PresenceStore>,
+    ) -> Self {
         let limits = &config.limits;
         let hello = ServerHello {
             id: Digest(*identity.id().as_bytes()),
@@ -259,11 +296,14 @@ impl Shared {
             software: Text::cut(concat!("manyhands-rendezvous/", env!("CARGO_PKG_VERSION"))),
         };
         Self {
-            sessions: Sessions::new(limits.max_devices as usize * SESSIONS_PER_DEVICE),
+            sessions: Sessions::new(
+                limits.max_devices as usize * SESSIONS_PER_DEVICE,
+                limits.max_devices_per_address as usize,
+            ),
             challenges: Challenges::new(Instant::now()),
             turnstile: Turnstile::new(limits.sessions_per_s),
             limiters: Limiters::new(limits),
-            prober: Prober::new(Dialer::new(&identity)),
+            prober: Prober::new(Dialer::new(&identity), config.probe_this_machine),
             counters: Counters::default(),
             admission: Arc::new(Admission::new(
                 limits.max_connections,

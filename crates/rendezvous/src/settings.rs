@@ -84,11 +84,14 @@ settings! {
     max_connections, "connections", "50000", "open connections in all; fewer where the system allows fewer files", |c, t| {
         put(&mut c.limits.max_connections, whole(t, 1, 1_000_000))
     };
-    max_connections_per_address, "connections", "45000", "… of one address (of one /64 in IPv6), trusted proxies aside", |c, t| {
+    max_connections_per_address, "connections", "45000", "… of one address (of one /48 in IPv6), trusted proxies aside", |c, t| {
         put(&mut c.limits.max_connections_per_address, whole(t, 1, 1_000_000))
     };
     max_devices, "devices", "20000", "devices that are present or reading", |c, t| {
         put(&mut c.limits.max_devices, whole(t, 1, 1_000_000))
+    };
+    max_devices_per_address, "devices", "10000", "devices with a session of one address (of one /48 in IPv6): the half of them all, so that nobody fills the server; as many as `max_devices` where all come from one address", |c, t| {
+        put(&mut c.limits.max_devices_per_address, whole(t, 1, 1_000_000))
     };
     max_presences, "records", "50000", "presence records in all: one for each device and group; each takes about 1 KiB", |c, t| {
         put(&mut c.limits.max_presences, whole(t, 1, 10_000_000))
@@ -102,14 +105,23 @@ settings! {
     sessions_per_s, "per second", "500", "sessions opened in all; others are told when to come back, one after the other", |c, t| {
         put(&mut c.limits.sessions_per_s, whole(t, 1, 100_000))
     };
+    sessions_per_address_per_s, "per second", "250", "attempts to open one from one address (one /48 in IPv6), so that nobody takes everyone's turn", |c, t| {
+        put(&mut c.limits.sessions_per_address_per_s, whole(t, 1, 100_000))
+    };
     sessions_per_device_per_min, "per minute", "12", "sessions that one device opens", |c, t| {
         put(&mut c.limits.sessions_per_device_per_min, whole(t, 1, 100_000))
     };
-    new_devices_per_address_per_min, "per minute", "6000", "devices without a session that open one, from one address (one /64 in IPv6)", |c, t| {
+    new_devices_per_address_per_min, "per minute", "600", "devices without a session that open one, from one address (one /48 in IPv6)", |c, t| {
         put(&mut c.limits.new_devices_per_address_per_min, whole(t, 1, 1_000_000))
     };
-    requests_per_device_per_s, "per second", "10", "requests of one device; four times as many at once after a pause", |c, t| {
+    new_devices_per_address_burst, "devices", "6000", "… and as many at once after a pause: everybody comes back after a restart", |c, t| {
+        put(&mut c.limits.new_devices_per_address_burst, whole(t, 1, 1_000_000))
+    };
+    requests_per_device_per_s, "per second", "10", "requests of one device, and records it publishes; four times as many at once after a pause", |c, t| {
         put(&mut c.limits.requests_per_device_per_s, whole(t, 1, 100_000))
+    };
+    changes_per_device_and_group_per_min, "per minute", "6", "what one device tells one group: that it joins, or other addresses; renewals are told to nobody and not counted", |c, t| {
+        put(&mut c.limits.changes_per_device_and_group_per_min, whole(t, 1, 1_000_000))
     };
     rings_per_sender_per_min, "per minute", "6", "rings that one device sends", |c, t| {
         put(&mut c.limits.rings_per_sender_per_min, whole(t, 1, 10_000))
@@ -120,16 +132,22 @@ settings! {
     probes_per_device_per_min, "per minute", "1", "probes that one device asks for", |c, t| {
         put(&mut c.limits.probes_per_device_per_min, whole(t, 1, 1_000))
     };
+    probe_this_machine, "true or false", "false", "for trying things out on one machine: also loopback and the server's own addresses are probed", |c, t| {
+        put(&mut c.probe_this_machine, boolean(t))
+    };
     handshake_s, "seconds", "5", "for a TLS handshake", |c, t| {
         put(&mut c.times.handshake, seconds(t, 1, 60))
     };
     idle_s, "seconds", "75", "until a connection without a request closes; also for the head of a request", |c, t| {
         put(&mut c.times.idle, seconds(t, 1, 3600))
     };
+    newcomer_s, "seconds", "10", "until a connection closes on which no session has been opened or used, trusted proxies aside", |c, t| {
+        put(&mut c.times.newcomer, seconds(t, 1, 3600))
+    };
     body_s, "seconds", "10", "for the body of a request", |c, t| {
         put(&mut c.times.body, seconds(t, 1, 60))
     };
-    slow_reader_s, "seconds", "30", "a client that takes no byte for so long is cut off", |c, t| {
+    slow_reader_s, "seconds", "30", "a client that has not taken what waits for it after so long, or 64 KiB of it, is cut off", |c, t| {
         put(&mut c.times.slow_reader, seconds(t, 1, 600))
     };
     ping_s, "seconds", "20", "after so long without news a stream gets a comment, so that nobody on the way closes it", |c, t| {

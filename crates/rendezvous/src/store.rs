@@ -83,6 +83,8 @@ pub enum StoreRefusal {
     GroupFull(GroupId),
     /// The device is in as many groups as a device may be.
     TooManyGroups,
+    /// It has told this group something else too often; how long it is to wait.
+    ChangesTooOften(GroupId, Duration),
     /// There is no more room for anybody.
     Full,
     /// The store cannot be reached.

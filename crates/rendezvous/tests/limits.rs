@@ -58,6 +58,13 @@ async fn a_member_that_floods_is_told_to_come_back_and_others_do_not_notice() {
     // Forty at once, and ten in each second since.
     let most = 42 + (10.0 * began.elapsed().as_secs_f64()) as usize;
     assert!((40..=most).contains(&good(&answers)), "{}", good(&answers));
+    // Nor does another address each time, of which all the others would have to be told.
+    let mut port = 1024;
+    let answers = repeat(100, async || {
+        port += 1;
+        flood.move_to(&format!("10.1.2.3:{port}")).await
+    });
+    assert!(good(&answers.await) <= 7, "six in a minute, of which one was to join");
     let sent = Instant::now();
     mo.publish().await.ok();
     loop {
@@ -83,7 +90,16 @@ async fn more_than_a_thousand_clients_behind_one_address_work_while_a_greedy_one
     let others = async {
         let mut devices = Vec::new();
         for _ in 0..1_050 {
-            let device = Device::enter(&at, &[]).await;
+            let mut device = Device::new(&at, &[]);
+            // When it is told to come back, it does as all clients do.
+            loop {
+                let answer = device.try_open().await;
+                if answer.status.is_success() {
+                    device.token = Some(answer.json::<manyhands_wire::Session>().token);
+                    break;
+                }
+                tokio::time::sleep(throttled(&answer)).await;
+            }
             device.publish().await.ok();
             devices.push(device);
         }
@@ -101,13 +117,73 @@ async fn more_than_a_thousand_clients_behind_one_address_work_while_a_greedy_one
 #[tokio::test]
 async fn new_devices_of_one_address_are_limited_and_known_ones_are_not() {
     let mut config = config();
-    config.limits.new_devices_per_address_per_min = 5;
+    config.limits.new_devices_per_address_per_min = 1;
+    config.limits.new_devices_per_address_burst = 5;
     let server = start(config).await;
     let at = At::of(&server);
     let mut known = Device::enter(&at, &[]).await;
     let answers = repeat(10, async || Device::new(&at, &[]).try_open().await).await;
     assert_eq!(good(&answers), 4);
     known.open().await;
+}
+
+#[tokio::test]
+async fn a_thousand_made_up_devices_of_one_address_do_not_keep_out_those_of_another() {
+    let mut config = config();
+    config.limits.new_devices_per_address_per_min = 1;
+    config.limits.new_devices_per_address_burst = 50;
+    config.limits.sessions_per_s = 8;
+    config.limits.sessions_per_address_per_s = 4;
+    let server = start(config).await;
+    let [laptop, other] =
+        [1, 2].map(|n| At { from: Some([127, 0, 0, n].into()), ..At::of(&server) });
+    let caller = Device::new(&laptop, &[]);
+    let (began, mut opened) = (Instant::now(), 0);
+    for n in 0..1_000 {
+        let made_up = Device::new(&laptop, &[]);
+        let request = made_up.session_request(caller.challenge().await);
+        let answer = caller.post("/v1/sessions", &request).await;
+        if answer.status.is_success() {
+            opened += 1;
+        } else {
+            assert!(throttled(&answer) >= Duration::from_secs(1), "told to come in turn");
+        }
+        // In the midst of it, and at its end.
+        if n % 250 == 249 {
+            Device::enter(&other, &[]).await;
+        }
+    }
+    let most = 5 + (4.0 * began.elapsed().as_secs_f64()) as usize;
+    assert!((4..=most.min(50)).contains(&opened), "{opened}");
+    caller.hang_up().await;
+}
+
+#[tokio::test]
+async fn who_is_refused_as_a_new_device_takes_nobodys_turn() {
+    let mut config = config();
+    config.limits.new_devices_per_address_per_min = 1;
+    config.limits.new_devices_per_address_burst = 1;
+    config.limits.sessions_per_s = 3;
+    let server = start(config).await;
+    let [laptop, other] =
+        [1, 2].map(|n| At { from: Some([127, 0, 0, n].into()), ..At::of(&server) });
+    let answers = repeat(30, async || Device::new(&laptop, &[]).try_open().await).await;
+    assert_eq!(good(&answers), 1, "and nobody is told that the server has too much to do");
+    Device::enter(&other, &[]).await;
+}
+
+#[tokio::test]
+async fn one_address_cannot_fill_the_server() {
+    let mut config = config();
+    config.limits.max_devices_per_address = 3;
+    let server = start(config).await;
+    let [crowd, other] =
+        [1, 2].map(|n| At { from: Some([127, 0, 0, n].into()), ..At::of(&server) });
+    let mut first = Device::enter(&crowd, &[]).await;
+    let answers = repeat(6, async || Device::new(&crowd, &[]).try_open().await).await;
+    assert_eq!(good(&answers), 2);
+    first.open().await;
+    Device::enter(&other, &[]).await;
 }
 
 #[tokio::test]
@@ -167,6 +243,19 @@ async fn a_device_is_in_thirty_two_groups_however_many_sessions_it_has() {
 }
 
 #[tokio::test]
+async fn a_publication_of_many_records_costs_as_much_as_many_of_one() {
+    let mut config = config();
+    config.limits.requests_per_device_per_s = 1;
+    let server = start(config).await;
+    let secrets: Vec<_> = (0..32).map(|_| secret()).collect();
+    let device = Device::enter(&At::of(&server), &secrets.iter().collect::<Vec<_>>()).await;
+    device.publish().await.ok();
+    // Four at once; the other 28 are paid by waiting.
+    let wait = throttled(&device.publish().await);
+    assert!(wait > Duration::from_secs(20), "{wait:?}");
+}
+
+#[tokio::test]
 async fn rings_are_limited_for_those_who_send_and_for_those_who_are_rung() {
     let mut config = config();
     config.limits.rings_per_recipient_per_min = 8;
@@ -210,7 +299,8 @@ async fn a_spoofed_forwarded_for_has_no_effect_unless_it_comes_from_a_configured
 async fn behind_a_proxy_the_limit_by_address_is_by_the_clients_address() {
     let mut config = config();
     config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
-    config.limits.new_devices_per_address_per_min = 3;
+    config.limits.new_devices_per_address_per_min = 1;
+    config.limits.new_devices_per_address_burst = 3;
     let server = start(config).await;
     let open = async |from: &str| {
         let mut device = Device::new(&At::of(&server), &[]);
@@ -244,6 +334,7 @@ async fn peer(identity: &DeviceIdentity) -> u16 {
 async fn a_probe_says_whether_the_asking_device_answers_at_its_own_address() {
     let mut config = config();
     config.limits.probes_per_device_per_min = 10;
+    config.probe_this_machine = true;
     let server = start(config).await;
     let device = Device::enter(&At::of(&server), &[]).await;
     let probe = async |port: u16| -> Probed {
@@ -258,7 +349,7 @@ async fn a_probe_says_whether_the_asking_device_answers_at_its_own_address() {
     let others = peer(&DeviceIdentity::generate().unwrap()).await;
     let probed = probe(others).await;
     assert!(!probed.reachable);
-    assert_eq!(probed.why.unwrap().as_str(), "another device answers there");
+    assert_eq!(probed.why.unwrap().as_str(), "whoever answers there is not this device");
     let closed = {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         listener.local_addr().unwrap().port()
@@ -268,7 +359,7 @@ async fn a_probe_says_whether_the_asking_device_answers_at_its_own_address() {
 
 #[tokio::test]
 async fn a_probe_of_a_privileged_port_is_refused_and_the_second_in_a_minute_throttled() {
-    let server = start(config()).await;
+    let server = start(Config { probe_this_machine: true, ..config() }).await;
     let device = Device::enter(&At::of(&server), &[]).await;
     for port in [0, 22, 25, 1023] {
         let refused = device.post("/v1/probes", &json!({ "port": port })).await;
@@ -280,6 +371,53 @@ async fn a_probe_of_a_privileged_port_is_refused_and_the_second_in_a_minute_thro
     assert_eq!(probed.retry_after_ms, Some(60_000));
     let wait = throttled(&device.post("/v1/probes", &json!({ "port": port })).await);
     assert!(wait > Duration::from_secs(55), "{wait:?}");
+}
+
+#[tokio::test]
+async fn the_servers_own_machine_is_not_probed() {
+    let server = start(config()).await;
+    let device = Device::enter(&At::of(&server), &[]).await;
+    let port = peer(&device.identity).await;
+    let probe = device.post("/v1/probes", &json!({ "port": port })).await;
+    probe.refused(ProblemCode::ProbeRefused);
+}
+
+#[tokio::test]
+async fn a_connection_without_a_session_does_not_keep_its_place() {
+    let mut config = config();
+    config.times.newcomer = Duration::from_secs(1);
+    let server = start(config).await;
+    let (newcomer, member) =
+        (Device::new(&At::of(&server), &[]), Device::enter(&At::of(&server), &[]).await);
+    let mut idle = newcomer.dial().await;
+    let mut used = member.dial().await;
+    let ask = || {
+        let request = http::Request::get("/v1/server").header("host", "a");
+        request.body(http_body_util::Full::<bytes::Bytes>::default()).unwrap()
+    };
+    // What anybody may ask is not enough.
+    assert!(idle.send_request(ask()).await.unwrap().status().is_success());
+    let mut with_session = http::Request::get("/v1/changes").header("host", "a");
+    let token = format!("Bearer {}", member.token.unwrap());
+    with_session = with_session.header("authorization", token);
+    let with_session = with_session.body(http_body_util::Full::default()).unwrap();
+    let answer = used.send_request(with_session).await.unwrap();
+    http_body_util::BodyExt::collect(answer.into_body()).await.unwrap();
+    let closed = async {
+        while idle.ready().await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, closed).await.unwrap();
+    used.ready().await.unwrap();
+    assert!(used.send_request(ask()).await.unwrap().status().is_success());
+}
+
+#[tokio::test]
+async fn all_addresses_are_those_of_both_families() {
+    let server = start(Config { listen: "[::]:0".parse().unwrap(), ..config() }).await;
+    let address = ([127, 0, 0, 1], server.local_addr().port()).into();
+    Device::enter(&At { address, ..At::of(&server) }, &[]).await;
 }
 
 #[tokio::test]

@@ -187,6 +187,40 @@ async fn many_members_come_in_portions_that_a_client_can_take() {
 }
 
 #[tokio::test]
+async fn a_poll_goes_on_in_the_midst_of_who_is_there_with_its_groups_in_another_order() {
+    let mut config = config();
+    config.limits.requests_per_device_per_s = 1000;
+    let (server, [one, two]) = (start(config).await, [secret(), secret()]);
+    let at = At::of(&server);
+    let mut members = BTreeSet::new();
+    for n in 0..200 {
+        let device = Device::enter(&at, &[if n % 2 == 0 { &one } else { &two }]).await;
+        let name = Blob::new(vec![7; 188]).unwrap();
+        let record = PresenceRecord { name, ..device.record(device.groups[0].id()) };
+        device.put_record(&record).await.ok();
+        members.insert(device.id());
+    }
+    let mut ana = Device::enter(&at, &[&one, &two]).await;
+    let (mut cursor, mut told, mut pages) = (String::new(), Vec::new(), 0);
+    loop {
+        let changes = ana.changes(&cursor, 0).await;
+        told.extend(changes.events.to_vec());
+        cursor = changes.cursor.as_str().to_owned();
+        pages += 1;
+        if !changes.more {
+            break;
+        }
+        ana.groups.reverse();
+        // Twelve sessions in a minute are enough for it.
+        ana.open().await;
+    }
+    assert!((2..12).contains(&pages), "{pages}");
+    let present = present_of(&told);
+    assert_eq!(present.len(), members.len(), "each once");
+    assert_eq!(present.into_iter().collect::<BTreeSet<_>>(), members);
+}
+
+#[tokio::test]
 async fn a_device_whose_stream_closes_is_gone_after_a_grace_unless_it_comes_back() {
     let mut config = Config { metrics: Some("127.0.0.1:0".parse().unwrap()), ..config() };
     config.times.grace = Duration::from_secs(1);
@@ -319,6 +353,7 @@ async fn a_slow_reader_is_cut_without_delaying_anybody() {
     let mut config = Config { metrics: Some("127.0.0.1:0".parse().unwrap()), ..config() };
     config.times.slow_reader = Duration::from_secs(1);
     config.limits.requests_per_device_per_s = 10_000;
+    config.limits.changes_per_device_and_group_per_min = 1_000_000;
     let (server, secret) = (start(config).await, secret());
     let at = At::of(&server);
     let ana = Device::enter(&at, &[&secret]).await;

@@ -90,6 +90,9 @@ async fn the_first_start_makes_a_key_that_nobody_else_can_read_and_later_ones_ke
     let device = Device::join(&program.at(), &[&secret()]).await;
     drop(device);
     let id = program.said["id"].clone();
+    let fours: Vec<_> = program.said["compare"].split(' ').collect();
+    assert!(fours.iter().all(|four| four.len() == 4), "{fours:?}");
+    assert_eq!(fours.concat(), id);
     program.signal(rustix::process::Signal::INT);
     let (code, log) = program.ended().await;
     assert_eq!(code, Some(0), "{log}");
@@ -255,6 +258,7 @@ async fn a_client_with_a_stream_costs_little_memory() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = command(folder.path());
     command.args(["--metrics", "127.0.0.1:0", "--sessions-per-s", "5000"]);
+    command.args(["--sessions-per-address-per-s", "5000"]);
     command.args(["--log", "warn"]);
     let mut program = Program::start(command).await;
     let mut lines = BufReader::new(program.child.stderr.take().unwrap()).lines();
@@ -280,4 +284,63 @@ async fn a_client_with_a_stream_costs_little_memory() {
     let each = resident_bytes(&program).await.saturating_sub(before) / count;
     println!("{} bytes for each of {count} clients with a stream", each);
     assert!(each < 64 * 1024, "{each}");
+}
+
+/// Each is told of more than it takes; what the server keeps for it is bounded all the same.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_that_do_not_read_hold_little_memory() {
+    const SLEEPERS: u64 = 40;
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = command(folder.path());
+    command.args(["--metrics", "127.0.0.1:0", "--log", "warn", "--batch-ms", "10"]);
+    command.args(["--requests-per-device-per-s", "100000"]);
+    command.args(["--changes-per-device-and-group-per-min", "1000000"]);
+    let program = Program::start(command).await;
+    let secret = secret();
+    let watcher = Device::enter(&program.at(), &[&secret]).await;
+    let mut stream = watcher.events(None).await;
+    stream.snapshot().await;
+    let mut mos = Vec::new();
+    for _ in 0..20 {
+        mos.push(Device::join(&program.at(), &[&secret]).await);
+    }
+    let (mut sleepers, mut streams) = (Vec::new(), Vec::new());
+    for _ in 0..SLEEPERS {
+        let sleeper = Device::enter(&program.at(), &[&secret]).await;
+        streams.push(sleeper.narrow_events().await);
+        sleepers.push(sleeper);
+    }
+    let before = resident_bytes(&program).await;
+    let mut told = 0;
+    // About 2 MiB.
+    while told < 1_200 {
+        for mo in &mos {
+            told += 1;
+            let record = manyhands_wire::PresenceRecord {
+                addresses: manyhands_wire::List::new(vec![
+                    format!("10.1.2.3:{}", 1024 + told)
+                        .parse()
+                        .unwrap();
+                    16
+                ])
+                .unwrap(),
+                name: manyhands_wire::Blob::new(vec![7; 188]).unwrap(),
+                ..mo.record(mo.groups[0].id())
+            };
+            mo.put_record(&record).await.ok();
+        }
+        // All of them have been told when the last one has been.
+        let last = format!("10.1.2.3:{}", 1024 + told);
+        loop {
+            let Some(RendezvousEvent::Present { record }) = stream.next().await else { panic!() };
+            if record.payload.as_str().contains(&last) {
+                break;
+            }
+        }
+    }
+    assert_eq!(metric(&program, "manyhands_rendezvous_streams").await, SLEEPERS + 1);
+    let each = resident_bytes(&program).await.saturating_sub(before) / SLEEPERS;
+    println!("{each} bytes for each of {SLEEPERS} streams that do not read");
+    assert!(each < 256 * 1024, "{each}");
 }

@@ -8,7 +8,8 @@ use common::*;
 use http::Method;
 use manyhands_identity::GroupKey;
 use manyhands_wire::{
-    Blob, Bytes32, GroupProof, List, ProblemCode, Ring, ServerHello, SessionRequest,
+    Blob, Bytes32, GroupProof, List, MAX_GROUPS, ProblemCode, Ring, ServerHello, SessionRequest,
+    session_statement,
 };
 
 #[tokio::test]
@@ -29,17 +30,23 @@ async fn a_session_is_for_ten_minutes_and_tells_where_one_is_seen() {
 }
 
 /// What the device sends is spoilt, and no session comes of it.
-async fn check(spoil: impl AsyncFnOnce(&Device, SessionRequest) -> SessionRequest) {
+async fn check(why: &str, spoil: impl AsyncFnOnce(&Device, SessionRequest) -> SessionRequest) {
     let (server, secret) = (start(config()).await, secret());
     let device = Device::new(&At::of(&server), &[&secret]);
     let request = device.session_request(device.challenge().await);
     let request = spoil(&device, request).await;
-    device.post("/v1/sessions", &request).await.refused(ProblemCode::BadProof);
+    let answer = device.post("/v1/sessions", &request).await;
+    answer.refused(ProblemCode::BadProof);
+    assert_eq!(answer.problem().detail.unwrap().as_str(), why);
 }
+
+const NO_MEMBER: &str = "a proof of being a member does not hold";
+const NO_DEVICE: &str = "the device's signature does not hold";
+const NO_CHALLENGE: &str = "the challenge is not this server's, or too old";
 
 #[tokio::test]
 async fn the_proof_of_a_foreign_group_is_refused() {
-    check(async |device, request| {
+    check(NO_MEMBER, async |device, request| {
         // Its public key is known to everyone who has seen a session request, its secret is not.
         let foreign = GroupKey::new(&secret());
         let mut forger = Device::new(&device.at, &[&secret()]);
@@ -55,52 +62,76 @@ async fn the_proof_of_a_foreign_group_is_refused() {
 
 #[tokio::test]
 async fn the_proof_of_another_member_is_refused() {
-    check(async |device, request| {
-        let mut member = Device::new(&device.at, &[]);
-        member.groups.push(GroupKey::new(&secret()));
+    check(NO_MEMBER, async |device, request| {
+        let member = Device::new(&device.at, &[&secret()]);
+        let stolen = member.session_request(request.nonce).groups;
         let thief = Device::new(&device.at, &[]);
-        let mut stolen = thief.session_request(request.nonce);
-        stolen.groups = member.session_request(request.nonce).groups;
-        stolen
+        sign_over(&thief, server_of(device), request, stolen)
     })
     .await;
 }
 
 #[tokio::test]
 async fn the_proof_for_another_server_is_refused() {
-    check(async |device, request| {
+    check(NO_DEVICE, async |device, request| {
         let other = start(config()).await;
         device.session_request_for(digest(other.id()), request.nonce)
     })
     .await;
+    // Also where the device signs for this one, as a server in the middle would like it to.
+    check(NO_MEMBER, async |device, request| {
+        let other = start(config()).await;
+        let proofs = device.session_request_for(digest(other.id()), request.nonce).groups;
+        sign_over(device, server_of(device), request, proofs)
+    })
+    .await;
+}
+
+fn server_of(device: &Device) -> manyhands_wire::Digest {
+    digest(device.at.id)
+}
+
+/// The request with these proofs, all of it signed by the device as it should be.
+fn sign_over(
+    device: &Device,
+    server: manyhands_wire::Digest,
+    mut request: SessionRequest,
+    groups: List<GroupProof, MAX_GROUPS>,
+) -> SessionRequest {
+    let keys = groups.iter().map(|proof| proof.key.as_bytes());
+    let statement = session_statement(&server, &request.nonce, &request.client_nonce, keys);
+    request.key = Blob::new(device.identity.public_key()).unwrap();
+    request.signature = Blob::new(device.identity.sign(&statement).unwrap()).unwrap();
+    request.groups = groups;
+    request
 }
 
 #[tokio::test]
 async fn the_challenge_of_another_server_or_of_nobody_is_refused() {
-    check(async |device, _| {
+    check(NO_CHALLENGE, async |device, _| {
         let other = start(config()).await;
         let nonce = Device::new(&At::of(&other), &[]).challenge().await;
         device.session_request(nonce)
     })
     .await;
-    check(async |device, _| device.session_request(Bytes32([0; 32]))).await;
+    check(NO_CHALLENGE, async |device, _| device.session_request(Bytes32([0; 32]))).await;
 }
 
 #[tokio::test]
 async fn the_signature_of_another_device_is_refused() {
-    check(async |device, mut request| {
+    check(NO_DEVICE, async |device, mut request| {
         let other = Device::new(&device.at, &[]);
         request.key = Blob::new(other.identity.public_key()).unwrap();
         request
     })
     .await;
-    check(async |_, mut request| {
+    check(NO_DEVICE, async |_, mut request| {
         request.signature = Blob::default();
         request
     })
     .await;
     // Nor can groups be taken away from what was signed.
-    check(async |_, mut request| {
+    check(NO_DEVICE, async |_, mut request| {
         request.groups = List::default();
         request
     })
@@ -118,6 +149,23 @@ async fn a_session_request_played_again_is_refused() {
     let other = Device::new(&At::of(&server), &[&secret]);
     let again = other.session_request(request.nonce);
     other.post("/v1/sessions", &again).await.refused(ProblemCode::BadProof);
+}
+
+#[tokio::test]
+async fn a_request_that_is_played_again_costs_the_device_nothing() {
+    let server = start(config()).await;
+    let at = At::of(&server);
+    let mut device = Device::new(&at, &[]);
+    let request = device.session_request(device.challenge().await);
+    device.post("/v1/sessions", &request).await.ok();
+    let eavesdropper = Device::new(&at, &[]);
+    // More than a device may open in a minute.
+    for _ in 0..20 {
+        let answer = eavesdropper.post("/v1/sessions", &request).await;
+        answer.refused(ProblemCode::BadProof);
+        assert_eq!(answer.problem().detail.unwrap().as_str(), "the challenge has been used");
+    }
+    device.open().await;
 }
 
 #[tokio::test]

@@ -11,19 +11,28 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use manyhands_core::{GroupId, PeerId};
 use manyhands_wire::{MAX_CHANGES, MAX_GROUPS};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::{Event, NewRecord, Readers, Sizes, StoreRefusal};
 use crate::config::Limits;
 use crate::cursor::{Position, place_of};
+use crate::limiter::Limiter;
 
 /// Changes of one group that are remembered for readers. A group of a thousand may come back at once, and readers still
 /// follow.
-const LOG_ENTRIES: usize = 2048;
+const MAX_LOG_ENTRIES: usize = 2048;
+/// … in a small group: twice its members, and at least so many.
+const LEAST_LOG_ENTRIES: usize = 64;
+/// A log that is longer than its group needs loses one more entry every so many changes.
+const SHRINK_EVERY: u64 = 4;
+/// Entries that are looked through for one reader: who would need more begins anew, which costs less.
+const MAX_WALK: usize = 4096;
 /// Rings that wait for one device. Beyond that the oldest are lost: it is being called a lot already.
 const MAX_RINGS: usize = 32;
 /// A ring that was not fetched for so long is not news any more.
@@ -49,6 +58,10 @@ pub(super) struct State {
     /// The groups whose readers have not been woken.
     changed: Vec<GroupId>,
     next_reader: u64,
+    /// What is told to a whole group costs by its members: of one device in one group.
+    telling: Limiter<(GroupId, PeerId)>,
+    /// Where the time that is passed in begins.
+    epoch: Instant,
 }
 
 #[derive(Debug)]
@@ -87,6 +100,8 @@ struct Device {
     rings: VecDeque<Rang>,
     /// When its last stream closed, and in which second it is looked whether it came back.
     left: Option<Left>,
+    /// When its last long poll ended.
+    polled_ms: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -129,7 +144,10 @@ pub(super) struct Lagged;
 
 impl State {
     pub(super) fn new(limits: Limits, grace_ms: u64) -> Self {
+        let per_min = limits.changes_per_device_and_group_per_min;
         Self {
+            telling: Limiter::new(per_min, Duration::from_secs(60), per_min),
+            epoch: Instant::now(),
             limits,
             grace_ms,
             number: 0,
@@ -151,6 +169,8 @@ impl State {
         records: Vec<NewRecord>,
     ) -> Result<(), StoreRefusal> {
         let mut new = HashSet::new();
+        let mut told = Vec::new();
+        let now = self.epoch + Duration::from_millis(now_ms);
         for record in &records {
             let members = self.groups.get(&record.group).map(|group| &group.members);
             match members.and_then(|members| members.get(&device)) {
@@ -161,8 +181,10 @@ impl State {
                     let last_seq = self.last_seq(device, &records);
                     return Err(StoreRefusal::Old { group: record.group, last_seq });
                 }
-                Some(_) => {}
+                Some(known) if known.content == record.content => {}
+                Some(_) => told.push((record.group, device)),
                 None => {
+                    told.push((record.group, device));
                     let members = members.map_or(0, BTreeMap::len);
                     if members >= self.limits.max_members_per_group as usize {
                         return Err(StoreRefusal::GroupFull(record.group));
@@ -179,6 +201,14 @@ impl State {
             || self.presences + new.len() > self.limits.max_presences as usize
         {
             return Err(StoreRefusal::Full);
+        }
+        for key in &told {
+            let peeked = self.telling.peek(key, now);
+            peeked.map_err(|wait| StoreRefusal::ChangesTooOften(key.0, wait))?;
+        }
+        for key in told {
+            let taken = self.telling.take(key, now);
+            taken.map_err(|wait| StoreRefusal::ChangesTooOften(key.0, wait))?;
         }
         for record in records {
             self.put(now_ms, device, record);
@@ -254,10 +284,15 @@ impl State {
     fn change(&mut self, id: GroupId, device: PeerId) {
         let Some(group) = self.groups.get_mut(&id) else { return };
         self.number += 1;
-        if group.log.len() >= LOG_ENTRIES
-            && let Some(oldest) = group.log.pop_front()
-        {
-            group.forgotten = oldest.number;
+        let room = (2 * group.members.len()).clamp(LEAST_LOG_ENTRIES, MAX_LOG_ENTRIES);
+        // Now and then one more than comes, and no faster: when all leave at once, those who stay still hear of it.
+        let over = 1 + u64::from(self.number.is_multiple_of(SHRINK_EVERY));
+        for _ in 0..over {
+            if group.log.len() >= room
+                && let Some(oldest) = group.log.pop_front()
+            {
+                group.forgotten = oldest.number;
+            }
         }
         group.log.push_back(Entry { number: self.number, device });
         if !std::mem::replace(&mut group.changed, true) {
@@ -331,6 +366,9 @@ impl State {
         let Some(known) = self.devices.get_mut(&device) else { return };
         let place = known.readers.iter().position(|(other, ..)| *other == number);
         let kind = place.map(|place| known.readers.remove(place).1);
+        if kind == Some(Readers::Poll) {
+            known.polled_ms = Some(now_ms);
+        }
         if kind == Some(Readers::Stream) && !known.has_stream() {
             let due_s = second_after(now_ms + self.grace_ms);
             if let Some(before) = known.left.replace(Left { at_ms: now_ms, due_s }) {
@@ -362,7 +400,11 @@ impl State {
                 let place = self.snapshot(device, groups, (group, after), &mut taken);
                 *position = match place {
                     Some((group, after)) => Position::Snapshot { at, group, after },
-                    None => Position::After(at),
+                    None => {
+                        // Behind those who rang: who has just come has not heard them.
+                        self.rings_until(now_ms, device, groups, at, &mut taken);
+                        Position::After(at)
+                    }
                 };
                 taken.more = place.is_some() || at < self.number;
             }
@@ -404,7 +446,7 @@ impl State {
                     continue;
                 }
                 bytes += presence.json.len();
-                if taken.events.len() + 1 >= MAX_CHANGES
+                if taken.events.len() + 1 + MAX_RINGS >= MAX_CHANGES
                     || (bytes > MAX_BATCH_BYTES && taken.events.len() > 1)
                 {
                     return Some(place);
@@ -415,6 +457,21 @@ impl State {
         }
         taken.events.push(Event::Ready);
         None
+    }
+
+    /// Who has rung lately, up to event `at`.
+    fn rings_until(
+        &self,
+        now_ms: u64,
+        reader: PeerId,
+        groups: &[GroupId],
+        at: u64,
+        taken: &mut Taken,
+    ) {
+        let rings = self.devices.get(&reader).into_iter().flat_map(|device| &device.rings);
+        let fresh = rings.filter(|ring| ring.number <= at && ring.at_ms + RING_MS > now_ms);
+        let mine = fresh.filter(|ring| groups.contains(&ring.group));
+        taken.events.extend(mine.map(|ring| Event::Ring { group: ring.group, from: ring.from }));
     }
 
     /// What happened after event `known`; up to which one that is.
@@ -430,6 +487,7 @@ impl State {
             return Err(Lagged);
         }
         let mut news: Vec<(u64, GroupId, News)> = Vec::new();
+        let mut walked = 0;
         for id in groups {
             let Some(group) = self.groups.get(id) else {
                 if known < self.forgotten {
@@ -441,6 +499,10 @@ impl State {
                 return Err(Lagged);
             }
             let first = group.log.partition_point(|entry| entry.number <= known);
+            walked += group.log.len() - first;
+            if walked > MAX_WALK {
+                return Err(Lagged);
+            }
             let mut seen = HashSet::new();
             // Only the last word of each device, told at the place of that word.
             for entry in group.log.range(first..).rev() {
@@ -541,6 +603,11 @@ impl State {
     fn expire_grace(&mut self, id: PeerId) {
         let Some(device) = self.devices.get_mut(&id) else { return };
         let Some(left) = device.left.take().filter(|_| !device.has_stream()) else { return };
+        // It has gone over to polling, and is there.
+        let has_polled = device.polled_ms.is_some_and(|at| at > left.at_ms);
+        if has_polled || !device.readers.is_empty() {
+            return;
+        }
         for group in device.groups.clone() {
             let members = self.groups.get(&group).map(|group| &group.members);
             let presence = members.and_then(|members| members.get(&id));

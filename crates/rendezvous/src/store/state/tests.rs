@@ -13,7 +13,8 @@ fn group(n: u8) -> GroupId {
 }
 
 fn state() -> State {
-    State::new(Limits::default(), 10_000)
+    let limits = Limits { changes_per_device_and_group_per_min: 1_000_000, ..Limits::default() };
+    State::new(limits, 10_000)
 }
 
 /// A record of 120 s that says `content`.
@@ -102,18 +103,85 @@ fn who_is_too_far_behind_is_told_so_and_costs_nothing_meanwhile() {
     let mut position = Position::Start;
     state.take(0, reader, &[group(1)], &mut position).unwrap();
     let behind = position;
-    for seq in 0..LOG_ENTRIES as u64 {
-        state.publish(0, device(1), vec![record(1, seq + 1, seq as u8)]).unwrap();
-    }
-    assert_eq!(read(&mut state, 0, reader, &mut position), [present(LOG_ENTRIES as u64)]);
+    let mut seq = 0;
+    let mut tell = |state: &mut State, times: usize| {
+        for _ in 0..times {
+            seq += 1;
+            state.publish(0, device(1), vec![record(1, seq, seq as u8)]).unwrap();
+        }
+        seq
+    };
+    let last = tell(&mut state, LEAST_LOG_ENTRIES);
+    assert_eq!(read(&mut state, 0, reader, &mut position), [present(last)]);
     let mut position = behind;
-    state.publish(0, device(1), vec![record(1, 1 << 20, 1)]).unwrap();
-    state.publish(0, device(1), vec![record(1, 1 << 21, 2)]).unwrap();
+    tell(&mut state, 2);
     assert_eq!(state.take(0, reader, &[group(1)], &mut position).unwrap_err(), Lagged);
-    assert_eq!(state.groups[&group(1)].log.len(), LOG_ENTRIES);
+    assert_eq!(state.groups[&group(1)].log.len(), LEAST_LOG_ENTRIES, "it is a small group");
     // A place that this store has never reached is nobody's either.
     let mut position = Position::After(u64::MAX);
     assert_eq!(state.take(0, reader, &[group(1)], &mut position).unwrap_err(), Lagged);
+}
+
+#[test]
+fn a_log_is_as_long_as_its_group_needs_and_those_who_stay_hear_of_all_who_leave() {
+    let (mut state, reader) = (state(), device(0));
+    state.subscribe(reader, &[group(1)], Readers::Stream).unwrap();
+    let mut position = Position::Start;
+    read(&mut state, 0, reader, &mut position);
+    for n in 1..=600 {
+        state.publish(0, device(n), vec![record(1, 1, 0)]).unwrap();
+    }
+    assert_eq!(read(&mut state, 0, reader, &mut position).len(), 600);
+    (1..=600).for_each(|n| state.withdraw(device(n), None));
+    assert_eq!(read(&mut state, 0, reader, &mut position).len(), 600);
+    for seq in 1..=4_000 {
+        state.publish(0, device(1), vec![record(1, seq, seq as u8)]).unwrap();
+    }
+    assert_eq!(state.groups[&group(1)].log.len(), LEAST_LOG_ENTRIES);
+}
+
+#[test]
+fn who_would_have_to_be_told_of_too_much_begins_anew() {
+    let (mut state, reader) = (state(), device(0));
+    let groups: Vec<_> = (0..MAX_GROUPS as u8).map(group).collect();
+    state.subscribe(reader, &groups, Readers::Poll).unwrap();
+    let position = Position::After(0);
+    let mut entries = 0;
+    for n in 1..=200 {
+        if entries <= MAX_WALK {
+            assert!(state.take(0, reader, &groups, &mut position.clone()).is_ok(), "{entries}");
+        }
+        let records = (0..MAX_GROUPS as u8).map(|id| record(id, 1, 0)).collect();
+        state.publish(0, device(n), records).unwrap();
+        entries += MAX_GROUPS;
+    }
+    assert_eq!(state.take(0, reader, &groups, &mut position.clone()).unwrap_err(), Lagged);
+}
+
+#[test]
+fn a_group_is_told_of_a_device_only_so_often_and_of_others_meanwhile() {
+    let mut state = State::new(Limits::default(), 10_000);
+    let mut position = Position::Start;
+    for seq in 1..=6 {
+        state.publish(0, device(1), vec![record(1, seq, seq as u8)]).unwrap();
+    }
+    let wait = Duration::from_secs(10);
+    let refused = Err(StoreRefusal::ChangesTooOften(group(1), wait));
+    // All or none; and leaving does not help.
+    let both = vec![record(2, 7, 7), record(1, 7, 7)];
+    assert_eq!(state.publish(0, device(1), both), refused);
+    assert!(!state.is_present(group(2), device(1)));
+    state.withdraw(device(1), None);
+    assert_eq!(state.publish(0, device(1), vec![record(1, 8, 0)]), refused);
+    state.publish(0, device(1), vec![record(2, 7, 7)]).unwrap();
+    state.publish(0, device(2), vec![record(1, 1, 0)]).unwrap();
+    state.publish(10_000, device(1), vec![record(1, 8, 0)]).unwrap();
+    // Renewals cost nothing.
+    for seq in 9..100 {
+        state.publish(10_000, device(1), vec![record(1, seq, 0)]).unwrap();
+    }
+    let all = read(&mut state, 10_000, device(0), &mut position);
+    assert!(all.contains(&present(99)) && all.contains(&present(1)));
 }
 
 #[test]
@@ -199,6 +267,61 @@ fn rings_wait_a_minute_and_not_too_many_of_them() {
     state.ring(61_000, group(1), device(2), device(1));
     let elsewhere = state.take(61_000, device(1), &[group(2)], &mut position).unwrap();
     assert_eq!(elsewhere.events, [], "a reader of other groups does not hear it");
+}
+
+#[test]
+fn who_begins_anew_hears_who_has_rung_lately() {
+    let mut state = state();
+    state.publish(0, device(1), vec![record(1, 1, 0)]).unwrap();
+    for n in 2..=600 {
+        state.publish(0, device(n), vec![record(1, 1, 0)]).unwrap();
+    }
+    assert!(state.ring(0, group(1), device(2), device(1)));
+    for n in 0..MAX_RINGS as u16 {
+        assert!(state.ring(30_000, group(1), device(100 + n), device(1)));
+    }
+    let mut position = Position::Start;
+    let mut events = Vec::new();
+    loop {
+        let taken = state.take(61_000, device(1), &[group(1)], &mut position).unwrap();
+        assert!(taken.events.len() <= MAX_CHANGES, "no more than a client takes");
+        events.extend(taken.events);
+        if !taken.more {
+            break;
+        }
+    }
+    let ready = events.iter().position(|event| *event == Event::Ready).unwrap();
+    let rings = &events[ready + 1..];
+    assert_eq!(rings.len(), MAX_RINGS);
+    assert!(rings.contains(&Event::Ring { group: group(1), from: device(100) }));
+    assert_eq!(read(&mut state, 61_000, device(1), &mut position), []);
+    let late = read(&mut state, 90_000, device(1), &mut Position::Start);
+    assert!(!late.iter().any(|event| matches!(event, Event::Ring { .. })));
+}
+
+#[test]
+fn a_device_that_polls_since_its_stream_closed_is_there() {
+    for polls in [false, true] {
+        let mut state = state();
+        state.publish(0, device(1), vec![record(1, 1, 0)]).unwrap();
+        let (stream, _) = state.subscribe(device(1), &[group(1)], Readers::Stream).unwrap();
+        state.unsubscribe(1_000, device(1), &[group(1)], stream);
+        if polls {
+            let (poll, _) = state.subscribe(device(1), &[group(1)], Readers::Poll).unwrap();
+            state.unsubscribe(2_000, device(1), &[group(1)], poll);
+        }
+        state.expire(30_000);
+        assert_eq!(state.presences, usize::from(polls));
+        // A poll that is still open says the same; the record ends it in any case.
+        let (stream, _) = state.subscribe(device(1), &[group(1)], Readers::Stream).unwrap();
+        let (poll, _) = state.subscribe(device(1), &[group(1)], Readers::Poll).unwrap();
+        state.unsubscribe(40_000, device(1), &[group(1)], stream);
+        state.expire(60_000);
+        assert_eq!(state.presences, usize::from(polls));
+        state.expire(120_000);
+        assert_eq!(state.presences, 0);
+        state.unsubscribe(121_000, device(1), &[group(1)], poll);
+    }
 }
 
 #[test]
