@@ -200,7 +200,7 @@ pub struct MemberRow {
 #[ts(export)]
 pub enum Reach {
     Reached {
-        /// Where; empty where it has called, since it cannot be called.
+        /// Where.
         address: String,
     },
     /// Reached over a connection that it has made itself, since it cannot be called.

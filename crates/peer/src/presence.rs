@@ -37,8 +37,10 @@ const MAX_GREETINGS: usize = 8;
 const MAX_BATCH: usize = 64;
 /// Peers are greeted again at most five times a second in all.
 const GREETING_PACE: Duration = Duration::from_millis(200);
-/// Who is only listed is greeted at a random time within, after it has appeared: a thousand others have heard of it at the same
-/// moment.
+/// Who is only listed is greeted at a random time after it has appeared, since all members have heard of it at the same moment:
+/// within 30 ms for each peer that this device knows, …
+const LISTED_STEP: Duration = Duration::from_millis(30);
+/// … and at most 3 s.
 const LISTED_SPREAD: Duration = Duration::from_secs(3);
 /// Who has called, since it cannot be called, keeps its connections only while something is asked on them: it gives idle ones up
 /// after 90 s.
@@ -262,7 +264,9 @@ impl Lookout {
 
     fn seen(&mut self, id: PeerId, origin: HintOrigin, addresses: &[SocketAddr]) {
         let listed = matches!(origin, HintOrigin::Group(_));
-        let soon = Instant::now() + if listed { jitter(LISTED_SPREAD) } else { Duration::ZERO };
+        let others = u32::try_from(self.peers.len()).unwrap_or(u32::MAX);
+        let spread = LISTED_STEP.saturating_mul(others.saturating_add(1)).min(LISTED_SPREAD);
+        let soon = Instant::now() + if listed { jitter(spread) } else { Duration::ZERO };
         if !self.peers.contains_key(&id) {
             let mut said = Said::default();
             said.set(origin, addresses);

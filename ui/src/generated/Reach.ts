@@ -6,6 +6,6 @@ import type { NoWay } from "./NoWay";
  */
 export type Reach = { "reach": "reached", 
 /**
- * Where; empty where it has called, since it cannot be called.
+ * Where.
  */
 address: string, } | { "reach": "called" } | { "reach": "trying" } | { "reach": "listed" } | { "reach": "ringing" } | { "reach": "no", why: NoWay, };
