@@ -372,3 +372,23 @@ impl fmt::Debug for Shared {
         f.debug_struct("Shared").field("id", &self.hello.id).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_ipv6_all_addresses_are_those_of_ipv4_and_nothing_else_is_passed_over() {
+        let of = |wanted: &str, kind: io::ErrorKind| {
+            let address = wanted.parse().unwrap();
+            without_ipv6(address, &StartError::Listen { address, source: kind.into() })
+        };
+        let ipv4 = Some("0.0.0.0:8470".parse().unwrap());
+        assert_eq!(of("[::]:8470", io::ErrorKind::Unsupported), ipv4);
+        assert_eq!(of("[::]:8470", io::ErrorKind::AddrNotAvailable), ipv4);
+        assert_eq!(of("[::]:8470", io::ErrorKind::AddrInUse), None);
+        assert_eq!(of("[::]:80", io::ErrorKind::PermissionDenied), None);
+        assert_eq!(of("[::1]:8470", io::ErrorKind::AddrNotAvailable), None);
+        assert_eq!(of("192.0.2.1:8470", io::ErrorKind::AddrNotAvailable), None);
+    }
+}
