@@ -14,6 +14,8 @@ pub const GROUP_NAME_CHARS: usize = 40;
 pub const MAX_INVITE_BYTES: usize = 1024;
 const VERSION: &str = "1";
 const MAX_SERVER_BYTES: usize = 300;
+/// RFC 1035 §2.3.4, without the root's dot.
+const MAX_HOST_NAME_BYTES: usize = 253;
 
 pub type GroupName = Label<GROUP_NAME_CHARS>;
 
@@ -71,7 +73,7 @@ impl ServerAddress {
             && url.query().is_none()
             && url.fragment().is_none()
             && matches!(url.path(), "" | "/")
-            && url.host().is_some_and(|host| host != Host::Domain(""));
+            && url.host().is_some_and(|host| is_plain_host(&host));
         if !plain || !matches!(url.scheme(), "https" | "http") {
             return Err(InviteError::Server);
         }
@@ -97,6 +99,13 @@ impl ServerAddress {
         let (host, port) = (self.url.host_str(), self.url.port_or_known_default());
         format!("{}://{}:{}", self.url.scheme(), host.unwrap_or_default(), port.unwrap_or_default())
     }
+}
+
+/// An address, or a name as DNS has them: nothing that would be written in one way and read in another.
+fn is_plain_host(host: &Host<&str>) -> bool {
+    let Host::Domain(name) = host else { return true };
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    !name.is_empty() && name.len() <= MAX_HOST_NAME_BYTES && name.bytes().all(plain)
 }
 
 impl fmt::Display for Invite {
@@ -224,6 +233,8 @@ mod tests {
             "https://a.example?x",
             "https://a.example#x",
             "https://a.example:99999",
+            "https://a=b.example",
+            "https://%3D%3D.example",
         ] {
             assert_eq!(url(bad), Err(InviteError::Server), "{bad}");
         }

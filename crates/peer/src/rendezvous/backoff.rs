@@ -17,15 +17,16 @@ pub(super) struct Backoff {
     worked: bool,
 }
 
+/// Whether a new session is made at once when a server does not know one of this age: it has begun anew, and whoever has
+/// come back to it should be listed again. One that is forgotten as soon as it is made would be made for ever.
+pub(super) fn begins_anew(age: Duration, waits: &RendezvousWaits) -> bool {
+    age >= waits.spread
+}
+
 impl Backoff {
     /// The list was complete.
     pub(super) fn worked(&mut self) {
         *self = Self { failures: 0, worked: true };
-    }
-
-    /// Whether something has worked since the last failure; asked once.
-    pub(super) fn take_worked(&mut self) -> bool {
-        std::mem::take(&mut self.worked)
     }
 
     /// How long to wait after `failure`; `random` is in 0..1. What was in use until now is tried again within
@@ -36,7 +37,7 @@ impl Backoff {
         waits: &RendezvousWaits,
         random: f64,
     ) -> Duration {
-        let lost = self.take_worked();
+        let lost = std::mem::take(&mut self.worked);
         self.failures = self.failures.saturating_add(1);
         if let Some(asked) = failure.retry_after {
             return asked.clamp(MIN_PAUSE, MAX_OBEYED) + waits.retry.mul_f64(random);
@@ -59,6 +60,8 @@ impl Backoff {
 
 #[cfg(test)]
 mod tests {
+    use manyhands_wire::{Problem, ProblemCode};
+
     use super::*;
 
     const MAX: f64 = 0.999_999;
@@ -105,6 +108,19 @@ mod tests {
         assert_eq!(seconds(&mut backoff, &busy, 0.0), 300);
         busy.retry_after = Some(Duration::ZERO);
         assert!(backoff.after(&busy, &RendezvousWaits::default(), 0.0) >= MIN_PAUSE);
+    }
+
+    #[test]
+    fn a_server_that_has_forgotten_a_session_is_asked_for_another_at_once_and_at_most_every_5_s() {
+        let waits = RendezvousWaits::default();
+        assert!(begins_anew(Duration::from_secs(5), &waits));
+        assert!(!begins_anew(Duration::from_millis(4_999), &waits));
+        let failure = Failure::problem(&Problem::new(ProblemCode::NoSession));
+        let (mut backoff, mut longest) = (Backoff::default(), 0);
+        for _ in 0..20 {
+            longest = longest.max(seconds(&mut backoff, &failure, MAX));
+        }
+        assert_eq!(longest, 15, "it is not the device that is refused");
     }
 
     #[test]

@@ -51,9 +51,11 @@ impl Failure {
         let code = problem.code();
         let fault = match (code, problem.status) {
             (Some(Code::ClockSkew), _) => ServerFault::Clock,
-            (Some(Code::TooMany | Code::Busy | Code::Internal | Code::TooSlow), _) => {
-                ServerFault::Busy
-            }
+            // A session that is not known any more is no fault of what the device says: the server has begun anew.
+            (
+                Some(Code::TooMany | Code::Busy | Code::Internal | Code::TooSlow | Code::NoSession),
+                _,
+            ) => ServerFault::Busy,
             (Some(_), 400..=499) => ServerFault::Refused,
             (_, 429) => ServerFault::Busy,
             // Said by what stands before the server.

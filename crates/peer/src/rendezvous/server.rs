@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
-use super::backoff::Backoff;
+use super::backoff::{Backoff, begins_anew};
 use super::connect::{Certificate, Way};
 use super::fault::Failure;
 use super::keeper::Keeper;
@@ -123,8 +123,8 @@ impl ServerTask {
 
     fn failed(&mut self, failure: &Failure, backoff: &mut Backoff) -> Duration {
         let forgotten = failure.code == Some(ProblemCode::NoSession);
-        if forgotten && self.keeper.open.take().is_some() && backoff.take_worked() {
-            // A session that was good: a new one at once.
+        let open = self.keeper.open.take_if(|_| forgotten);
+        if open.is_some_and(|open| begins_anew(open.age(), &self.place.waits)) {
             return Duration::ZERO;
         }
         let pause = backoff.after(failure, &self.place.waits, rand::random());

@@ -30,6 +30,7 @@ const IDLE: Duration = Duration::from_secs(5);
 pub(super) struct Open {
     pub(super) token: Bytes32,
     pub(super) renew_at: Instant,
+    began_at: Instant,
     ends_at: Instant,
     /// How far the server's clock is ahead of this device's, in seconds: no more than [`MAX_CLOCK_SKEW_S`] either way.
     pub(super) ahead_s: i64,
@@ -57,6 +58,10 @@ impl Open {
     /// Whether there is still some use in it.
     pub(super) fn lasts(&self) -> bool {
         Instant::now() + Duration::from_secs(30) < self.ends_at
+    }
+
+    pub(super) fn age(&self) -> Duration {
+        self.began_at.elapsed()
     }
 }
 
@@ -145,6 +150,7 @@ impl Speaker {
         Ok(Open {
             token: session.token,
             renew_at: now + renew_after(lasts, rand::random()),
+            began_at: now,
             ends_at: now + lasts,
             ahead_s,
             observed: session.observed.as_str().parse::<IpAddr>().ok().map(|ip| ip.to_canonical()),
