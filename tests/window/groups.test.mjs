@@ -86,6 +86,14 @@ async function open(host, name) {
   return app;
 }
 
+/** A picture in which nothing moves any more. */
+async function picture(app, name) {
+  const still = `return document.getAnimations().every(({ effect, playState }) =>
+    playState !== 'running' || effect.getTiming().iterations === Infinity);`;
+  await until(() => app.driver.executeScript(still), MEET_MS, 'everything to stand still');
+  await app.picture(name);
+}
+
 function seesMember(app, name, reach) {
   return app.sees(`[data-testid=member][data-name="${name}"][data-reach=${reach}]`, MEET_MS);
 }
@@ -94,14 +102,14 @@ test(
   'Lin makes a group: the id of the server is compared, and there is an invite',
   options,
   async () => {
-    await lin.picture('groups/none');
+    await picture(lin, 'groups/none');
     await lin.click('[data-testid=make-group]');
     await lin.type('[data-testid=make-name]', 'Dorm 7');
     await lin.type('[data-testid=make-address]', server.url);
     await lin.click('[data-testid=make-next]');
     const shown = await lin.text('dialog [data-testid=server-id]');
     assert.equal(shown.replace(/\s/g, ''), server.id);
-    await lin.picture('groups/compare');
+    await picture(lin, 'groups/compare');
     await lin.click('[data-testid=make-confirm]');
     await lin.sees('[data-testid=qr]');
     const link = await lin.sees('[data-testid=invite-link]');
@@ -110,7 +118,7 @@ test(
       link,
     );
     assert.match(invite.trim(), /^manyhands:\/\/join\?v=1&s=https%3A%2F%2Frv\.lab%3A8470&id=/);
-    await lin.picture('groups/invite');
+    await picture(lin, 'groups/invite');
     await lin.click('[data-testid=invite-close]');
     await lin.sees('[data-testid=group][data-name="Dorm 7"][data-state=online]', MEET_MS);
   },
@@ -120,12 +128,12 @@ test('Mo joins with the link, and each sees that the other is reached', options,
   await mo.click('[data-testid=join-group]');
   await mo.type('[data-testid=join-invite]', invite);
   await mo.sees('[data-testid=join-facts]');
-  await mo.picture('groups/join');
+  await picture(mo, 'groups/join');
   await mo.click('[data-testid=join-submit]');
   await mo.sees('[data-testid=group][data-name="Dorm 7"][data-state=online]', MEET_MS);
   await seesMember(lin, 'Mo', 'reached');
   await seesMember(mo, 'Lin', 'reached');
-  await mo.picture('groups/joined');
+  await picture(mo, 'groups/joined');
 });
 
 test(
@@ -146,8 +154,8 @@ test(
     await lin.sees('[data-testid=out-of-reach][data-why=no_answer]', MEET_MS);
     await seesMember(lin, 'Kim', 'no');
     await seesMember(mo, 'Kim', 'no');
-    await lin.picture('groups/listed');
-    await mo.picture('groups/listed-zh');
+    await picture(lin, 'groups/listed');
+    await picture(mo, 'groups/listed-zh');
   },
 );
 
@@ -156,5 +164,5 @@ test('when the server ends it is said, and who was reached stays so', options, a
   await until(() => server.program.signalCode !== null, MEET_MS, 'the server to end');
   await lin.sees('[data-testid=group][data-state=trouble] [data-testid=server-trouble]', MEET_MS);
   await seesMember(lin, 'Mo', 'reached');
-  await lin.picture('groups/trouble');
+  await picture(lin, 'groups/trouble');
 });
