@@ -25,6 +25,7 @@ const RENEW_BEFORE: Duration = Duration::from_secs(120);
 const PUBLISH_PAUSES: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(90));
 /// A connection that was idle for longer is left to the server to close, and a new one made.
 const IDLE: Duration = Duration::from_secs(5);
+
 /// An open session.
 #[derive(Clone, Debug)]
 pub(super) struct Open {
