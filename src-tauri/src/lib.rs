@@ -139,10 +139,11 @@ fn show(app: &mut App, engine: Engine, data_dir: &Path) -> anyhow::Result<()> {
     outside::start(app.handle(), &engine, data_dir);
     app.manage(engine);
     let config = app.config().app.windows.first().context("no window is configured")?.clone();
-    WebviewWindowBuilder::from_config(app.handle(), &config)?
+    let window = WebviewWindowBuilder::from_config(app.handle(), &config)?
         // What the page remembers belongs to the profile, as everything else.
         .data_directory(data_dir.join("page"))
         .build()?;
+    window::keep_page(&window)?;
     Ok(())
 }
 

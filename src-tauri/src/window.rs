@@ -2,8 +2,11 @@
 //!
 //! A closed window is hidden where the tray has an icon that brings it back. Where there is none, the page asks when
 //! something would stop, and the program ends. A page that is dead asks nothing: the second try ends the program.
+//!
+//! The page lives in a process of the web engine, which may end: memory runs short, a graphics driver fails. It is loaded again;
+//! downloads know nothing of it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use manyhands_engine::Engine;
 use manyhands_engine::view::Query;
@@ -13,6 +16,8 @@ use tokio::sync::watch;
 use crate::news::{News, Page};
 use crate::{shutdown, tray};
 
+/// A page whose process ends at once, again and again, keeps the computer busy with nothing else.
+const RELOAD_AFTER: Duration = Duration::from_secs(1);
 /// The label of the one window, in `tauri.conf.json` and in the capabilities.
 pub const LABEL: &str = "main";
 
@@ -74,6 +79,21 @@ pub fn on_event(window: &tauri::Window, event: &WindowEvent) {
         }
         _ => {}
     }
+}
+
+/// Loads the page again when its process has ended.
+pub fn keep_page(window: &WebviewWindow) -> tauri::Result<()> {
+    #[cfg(target_os = "linux")]
+    window.with_webview(|page| {
+        use webkit2gtk::WebViewExt;
+
+        page.inner().connect_web_process_terminated(|page, why| {
+            tracing::error!(?why, "the page's process has ended; the page is loaded again");
+            let page = page.clone();
+            webkit2gtk::glib::timeout_add_local_once(RELOAD_AFTER, move || page.reload());
+        });
+    })?;
+    Ok(())
 }
 
 /// Brings the window to the front, wherever it is.

@@ -15,6 +15,9 @@ const MIB = 1024 * 1024;
 /** A download that a test waits for to its end. */
 const FINISH_MS = 60_000;
 
+/** A part of the window where the details are when something is selected. */
+const BELOW = '800x300+240+400';
+
 let profile;
 let folder;
 let app;
@@ -33,6 +36,25 @@ afterEach(async (context) => {
 });
 
 after(stopAll);
+
+/** The name of a process, as the system cuts it; empty when it has ended. */
+function nameOf(pid) {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** The processes below one. */
+function childrenOf(pid) {
+  try {
+    const below = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ');
+    return below.filter(Boolean).flatMap((child) => [Number(child), ...childrenOf(child)]);
+  } catch {
+    return [];
+  }
+}
 
 const sha256 = (path) => createHash('sha256').update(readFileSync(path)).digest('hex');
 
@@ -80,6 +102,62 @@ test('a file that the server does not have is told with what can be done', async
   assert.match(await app.text('[data-testid=hint]'), /Check the link/);
   await app.picture('failed');
   assert.equal(existsSync(join(folder, 'gone.iso')), false);
+});
+
+test('the row that was chosen stays in sight when its details open', async () => {
+  const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map((letter) => `${letter}.bin`);
+  for (const name of names) {
+    await app.add(await serve(name, { bytes: 1000 }), { dir: folder });
+    // Also where it is the last of many.
+    await app.rowIs(name, 'completed', FINISH_MS);
+  }
+  await app.click('[data-testid=details-close]');
+  /** Waits until the last row can be seen as a whole, in a list that is so high or less. */
+  const lastIsSeen = (mostPx) =>
+    until(
+      () =>
+        app.driver.executeScript(
+          `const box = (selector) => document.querySelector(selector)?.getBoundingClientRect();
+          const [list, row] = [box('[data-testid=list]'), box('[data-name="h.bin"]')];
+          const [moving] = document.getAnimations();
+          return !moving && list.height <= arguments[0] && row?.bottom <= list.bottom && row.top >= list.top;`,
+          mostPx,
+        ),
+      FINISH_MS,
+      'the last row to be in sight',
+    );
+  await app.gone('[data-testid=details]');
+  await lastIsSeen(1000);
+  await until(
+    async () => {
+      // The driver clicks where the row was before the list became higher.
+      await app.click('[data-testid=row][data-name="h.bin"]').catch(() => {});
+      return (await app.texts('[data-testid=piece-map]')).length > 0;
+    },
+    FINISH_MS,
+    'the details of the last row',
+  );
+  await lastIsSeen(400);
+});
+
+test('a page whose process is killed is loaded again; its downloads go on', async () => {
+  await app.add(await serve('big.iso', { bytes: 64 * MIB, rate: MIB / 4 }), { dir: folder });
+  await app.rowIs('big.iso', 'downloading');
+  const program = processOf(profile);
+  const isPage = (pid) => nameOf(pid).startsWith('WebKitWebProces');
+  const page = childrenOf(program).find(isPage);
+  assert.ok(page, 'the page has a process');
+  await until(() => app.contrast(BELOW) > 0.02, FINISH_MS, 'the details to be seen');
+  process.kill(page, 'SIGKILL');
+  // The driver's session has ended with the page: from here on a person would look. The page begins with nothing selected, so
+  // that below its one row it is empty.
+  await until(
+    () => app.contrast() > 0.02 && app.contrast(BELOW) === 0,
+    FINISH_MS,
+    'the page to be seen from its beginning',
+  );
+  app.photo('page-again');
+  assert.equal(processOf(profile), program);
 });
 
 test('a link that makes no sense is told in place, and stays to be mended', async () => {

@@ -34,7 +34,7 @@ export class App {
         SHOW_MS,
         'a window to be shown',
       );
-      await until(() => app.isInFront(), SHOW_MS, 'the window to be in front');
+      await app.front();
     } catch (error) {
       // A driver has one session at a time: a program that is left would be in the way of all that follow.
       await app.quit();
@@ -53,10 +53,17 @@ export class App {
     return tool(env, 'xdotool', 'getactivewindow').trim() === this.window;
   }
 
-  /** Brings the window to the front, so that keys go to it. */
+  /** Brings the window to the front, so that keys go to it. A window manager that is busy with another may not have heard. */
   async front() {
-    tool(env, 'xdotool', 'windowactivate', this.window);
-    await until(() => this.isInFront(), SHOW_MS, 'the window to be in front');
+    await until(
+      () => {
+        if (this.isInFront()) return true;
+        tool(env, 'xdotool', 'windowactivate', this.window);
+        return false;
+      },
+      SHOW_MS,
+      'the window to be in front',
+    );
   }
 
   /** Whether the window is on the screen: neither minimized nor hidden. */
@@ -194,6 +201,19 @@ export class App {
     writeFileSync(path, Buffer.from(await this.driver.takeScreenshot(), 'base64'));
   }
 
+  /** How much there is to be seen in the window, or a part of it, whatever the driver says: 0 where it has one colour. */
+  contrast(part = '100%x100%+0+0') {
+    const format = ['-colorspace', 'Gray', '-format', '%[fx:standard_deviation]', 'info:'];
+    return Number(tool(env, 'import', '-window', this.window, '-crop', part, ...format));
+  }
+
+  /** Keeps a picture of the window as the screen has it, where somebody wants to look at it. */
+  photo(name) {
+    if (!SHOTS) return;
+    mkdirSync(SHOTS, { recursive: true });
+    tool(env, 'import', '-window', this.window, join(SHOTS, `${name}.png`));
+  }
+
   /** Closes the window where there is no tray, says that the program is to end when it asks, and waits until it has. */
   async close() {
     assert.ok(processOf(this.dataDir), 'the program runs');
@@ -223,7 +243,14 @@ export class App {
 
   /** Ends the session; the program too when it still runs. */
   async quit() {
+    const lives = await this.driver.getTitle().then(
+      () => true,
+      () => false,
+    );
     await this.driver.quit().catch(() => {});
+    // A session that was lost with its page ends nothing.
+    const left = lives ? null : processOf(this.dataDir);
+    if (left !== null) process.kill(left, 'SIGKILL');
     await until(() => processOf(this.dataDir) === null, SHOW_MS, 'the program to end');
     // The screen may give the next window the same number.
     await until(() => !this.isShown(), SHOW_MS, 'the window to go away');

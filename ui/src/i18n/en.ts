@@ -561,7 +561,8 @@ export const en = {
     close: 'Close details',
     resize: 'Height of the details',
     pieces: 'Pieces',
-    piecesOf: (count: string, size: string) => `${count} pieces of ${size}`,
+    piecesOf: (count: string, size: string) =>
+      count === '1' ? `1 piece of ${size}` : `${count} pieces of ${size}`,
     piecesUnknown: 'The server has not said how long the file is.',
     pieceMap: (percent: string) =>
       `Piece map, ${percent} there, coloured by who brought each piece`,
