@@ -29,7 +29,7 @@ pub use accept::{
 pub use failure::{Failure, FailureCode};
 pub use geometry::{Geometry, PieceIndex};
 pub use help::{
-    AcceptRule, Ask, AskError, AskState, AskTerms, AskedPeer, DeskBounds, DeskEffect, DeskInput,
+    AcceptRule, Ask, AskError, AskState, AskTerms, AskedPeer, Candidacy, DeskBounds, DeskEffect, DeskInput,
     HelpAnswer, HelpAsk, HelpDecline, HelpDesk, HelpEnd, HelpId, HelpMode, HelpWanted, HostList,
     HostListError, Hours, HoursError, Ledger, LendRule, LendTerms, LentDay, LentSession, LinkFacts,
     LocalTime, ModeWish, Standing, WantedBounds, WantedEffect, WantedInput, is_relayable,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use manyhands_core::{
-    Ask, AskState, AskTerms, Core, DownloadId, HelpAsk, HelpId, HelpMode, LentSession, LinkFacts,
+    AskState, Candidacy, Core, DownloadId, HelpAsk, HelpId, HelpMode, LentSession, LinkFacts,
     Meter, Now, PeerId, Standing,
 };
 use manyhands_peer::help_mode;
@@ -151,16 +151,13 @@ impl Network {
     pub fn candidates(&self, core: &Core, download: DownloadId, now: Now) -> Vec<Candidate> {
         let Some(record) = core.record(download) else { return Vec::new() };
         let link = LinkFacts::of(&record.spec);
-        let everyone = AskTerms { ask: Ask::Everyone, ..AskTerms::default() };
         let states: BTreeMap<_, _> =
             core.help(download).into_iter().map(|(peer, _, state)| (peer, state)).collect();
         let candidate = |(id, row): (PeerId, PeerRow)| {
-            let peer = self.asked_peer(id)?;
-            // Naming it is the user's word, whether it lends or not.
-            let named = AskTerms { ask: Ask::Peers(vec![id]), ..AskTerms::default() };
+            let Candidacy { mode, proposed } = Candidacy::of(link, self.asked_peer(id)?)?;
             Some(Candidate {
-                proposed: everyone.mode_for(link, peer).is_some(),
-                mode: named.mode_for(link, peer)?,
+                proposed,
+                mode,
                 state: states.get(&id).map(help_state),
                 peer: row.peer,
                 name: row.name,
