@@ -13,7 +13,7 @@ use crate::io::{Effect, Input, Now};
 use crate::run::{After, Outcome, Run, Shared};
 use crate::{DownloadId, DownloadRecord, HelpMode, LeaseId, PeerId, PieceMap};
 
-pub use shown::DownloadState;
+pub use shown::{Brings, DownloadState};
 
 /// How often time is told while something runs.
 const TICK: Duration = Duration::from_millis(250);

@@ -25,9 +25,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use ask::{
-    Ask, AskError, AskTerms, AskedPeer, Candidacy, LinkFacts, ModeWish, is_relayable,
-};
+pub use ask::{Ask, AskError, AskTerms, AskedPeer, Candidacy, LinkFacts, ModeWish, is_relayable};
 pub use desk::HelpDesk;
 pub use desk_io::{DeskBounds, DeskEffect, DeskInput, HelpAsk, LentSession, Standing};
 pub(crate) use gain::{Gain, GainOrder, Seen};

@@ -1,5 +1,6 @@
 //! What can be seen of downloads.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Core;
@@ -21,6 +22,14 @@ pub enum DownloadState {
     Paused,
     Completed,
     Failed(Failure),
+}
+
+/// What one peer does for this device now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Brings {
+    /// So many it helps with.
+    pub downloads: u32,
+    pub bytes_per_s: u64,
 }
 
 impl Core {
@@ -109,6 +118,26 @@ impl Core {
         let run = self.downloads.get(&id).and_then(|download| download.run.as_ref());
         let states = run.iter().flat_map(|run| run.helping.states());
         states.map(|(peer, name, state)| (peer, name.to_owned(), state)).collect()
+    }
+
+    /// What each peer that helps now brings, for all downloads together.
+    #[must_use]
+    pub fn brings(&self, now: Duration) -> BTreeMap<PeerId, Brings> {
+        let mut brings: BTreeMap<PeerId, Brings> = BTreeMap::new();
+        for record in self.records() {
+            for (peer, _, state) in self.help(record.id) {
+                if !matches!(state, AskState::Accepted { .. }) {
+                    continue;
+                }
+                let sources = record.sources.iter().filter(|source| source.peer == Some(peer));
+                let rate: f64 =
+                    sources.map(|source| self.throughput(record.id, source.id, now).0).sum();
+                let brings = brings.entry(peer).or_default();
+                brings.downloads += 1;
+                brings.bytes_per_s += rate as u64;
+            }
+        }
+        brings
     }
 
     #[must_use]
