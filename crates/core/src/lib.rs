@@ -19,6 +19,7 @@ mod piece_map;
 mod range;
 mod range_set;
 mod record;
+mod rings;
 mod run;
 mod source;
 mod transfer;
@@ -54,4 +55,5 @@ pub use record::{
     MAP_CHUNK_BYTES, MAP_CHUNK_ENTRIES, MAX_CONNECTIONS, MapChunk, Sha256Digest, Sha256DigestError,
     SourceRecord, Verification,
 };
+pub use rings::Rings;
 pub use source::Limit;

@@ -6,7 +6,6 @@ pub mod finding;
 pub mod guard;
 pub mod lending;
 pub mod pairing;
-mod rings;
 mod search;
 pub mod session;
 #[cfg(test)]
