@@ -14,6 +14,7 @@ mod desk_io;
 mod gain;
 mod hosts;
 mod ledger;
+mod policy;
 mod terms;
 #[cfg(test)]
 mod terms_tests;
@@ -31,6 +32,7 @@ pub use desk_io::{DeskBounds, DeskEffect, DeskInput, HelpAsk, LentSession, Stand
 pub(crate) use gain::{Gain, GainOrder, Seen};
 pub use hosts::{HostList, HostListError};
 pub use ledger::{Ledger, LentDay, LocalTime};
+pub use policy::AskPolicy;
 pub use terms::{Hours, HoursError, LendRule, LendTerms};
 pub use wanted::{AskState, HelpWanted, WantedBounds, WantedEffect, WantedInput};
 

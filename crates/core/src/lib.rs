@@ -31,10 +31,10 @@ pub use accept::{
 pub use failure::{Failure, FailureCode};
 pub use geometry::{Geometry, PieceIndex};
 pub use help::{
-    AcceptRule, Ask, AskError, AskState, AskTerms, AskedPeer, Candidacy, DeskBounds, DeskEffect,
-    DeskInput, HelpAnswer, HelpAsk, HelpDecline, HelpDesk, HelpEnd, HelpId, HelpMode, HelpWanted,
-    HostList, HostListError, Hours, HoursError, Ledger, LendRule, LendTerms, LentDay, LentSession,
-    LinkFacts, LocalTime, ModeWish, Standing, WantedBounds, WantedEffect, WantedInput,
+    AcceptRule, Ask, AskError, AskPolicy, AskState, AskTerms, AskedPeer, Candidacy, DeskBounds,
+    DeskEffect, DeskInput, HelpAnswer, HelpAsk, HelpDecline, HelpDesk, HelpEnd, HelpId, HelpMode,
+    HelpWanted, HostList, HostListError, Hours, HoursError, Ledger, LendRule, LendTerms, LentDay,
+    LentSession, LinkFacts, LocalTime, ModeWish, Standing, WantedBounds, WantedEffect, WantedInput,
     is_relayable,
 };
 pub use identity::{Contradiction, EntityTag, Identity, Validator};

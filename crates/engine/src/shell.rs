@@ -133,7 +133,7 @@ impl Shell {
             }
             // Whoever was named by the user and helps is a friend from then on.
             let named =
-                network.policies.get(&key.0).is_some_and(|policy| policy.terms.ask.names(key.1));
+                network.policies.get(&key.0).is_some_and(|policy| policy.terms().ask.names(key.1));
             if named && let Some(friend) = network.befriend(key.1) {
                 self.saver.apply(vec![Op::PutFriend(friend)], None);
             }

@@ -281,8 +281,8 @@ impl Network {
 
     /// Asks those to call who are listed, are wanted, and cannot be reached; [`Rings::wanted`] says in which order.
     pub fn ring_who_is_wanted(&mut self, now: Duration) {
-        let asking = self.policies.values().filter(|policy| policy.until.is_some_and(|u| now <= u));
-        let asks: Vec<_> = asking.map(|policy| &policy.terms.ask).collect();
+        let asking = self.policies.values().filter(|policy| policy.is_open(now));
+        let asks: Vec<_> = asking.map(|policy| &policy.terms().ask).collect();
         let unreached = self.finding.no_way.keys().filter(|id| {
             !self.online.contains_key(id)
                 && !self.is_blocked(**id)

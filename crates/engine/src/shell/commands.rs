@@ -1,14 +1,15 @@
 //! What front ends wish, and what the user decides.
 
 use manyhands_core::{
-    AskTerms, CoreError, DownloadId, DownloadSpec, Failure, FailureCode, GroupId, HelpId, Now,
+    AskPolicy, AskTerms, CoreError, DownloadId, DownloadSpec, Failure, FailureCode, GroupId,
+    HelpId, Now,
 };
 use manyhands_store::Op;
 use tokio::sync::oneshot;
 
 use crate::groups;
+use crate::network::Network;
 use crate::network::pairing::{Meant, Met};
-use crate::network::{Network, Policy};
 use crate::profile::{Before, Change, group_of, stranger};
 use crate::shell::{Clock, Shell};
 use crate::view::{
@@ -78,7 +79,7 @@ impl Shell {
             }
             Command::Ask { id, terms, wait, answer } => {
                 if let Some(network) = &mut self.network {
-                    network.policies.insert(id, Policy { terms, wait, until: None });
+                    network.policies.insert(id, AskPolicy::new(terms, wait));
                 }
                 self.begin_asking(now);
                 let _ = answer.send(());

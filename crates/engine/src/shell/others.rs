@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use manyhands_core::{
-    Ask, DownloadId, DownloadState, HelpEnd, HelpOffer, Input, LinkFacts, Now, PeerId,
+    DownloadId, DownloadState, HelpEnd, HelpOffer, Input, LinkFacts, Now, PeerId,
 };
 use manyhands_peer::PresenceNews;
 use manyhands_store::Op;
@@ -18,9 +18,8 @@ impl Shell {
         let Some(network) = &mut self.network else { return };
         let mut some_begin = false;
         for (id, policy) in &mut network.policies {
-            if policy.until.is_none() && self.core.state(*id) != Some(DownloadState::Queued) {
-                policy.until = Some(now.monotonic.saturating_add(policy.wait));
-                some_begin = true;
+            if self.core.state(*id) != Some(DownloadState::Queued) {
+                some_begin |= policy.begin(now.monotonic);
             }
         }
         if some_begin {
@@ -33,13 +32,13 @@ impl Shell {
     pub(super) fn ask_around(&mut self, now: Now) {
         let Some(network) = &self.network else { return };
         for (id, policy) in network.policies.clone() {
-            if policy.until.is_some_and(|until| until < now.monotonic) {
+            if policy.is_over(now.monotonic) {
                 continue;
             }
             let Some(record) = self.core.record(id) else { continue };
             let link = LinkFacts::of(&record.spec);
             let wanted = network.online.keys().filter_map(|peer| {
-                let mode = policy.terms.mode_for(link, network.asked_peer(*peer)?)?;
+                let mode = policy.terms().mode_for(link, network.asked_peer(*peer)?)?;
                 Some((*peer, network.name_of(*peer), mode))
             });
             let peers: Vec<_> = wanted.collect();
@@ -108,9 +107,7 @@ impl Shell {
     pub(super) fn part_with(&mut self, peer: PeerId, now: Now) {
         let Some(network) = &mut self.network else { return };
         for policy in network.policies.values_mut() {
-            if let Ask::Peers(peers) = &mut policy.terms.ask {
-                peers.retain(|named| *named != peer);
-            }
+            policy.part_with(peer);
         }
         let asked = network.asking.keys().chain(network.sessions.keys());
         let asked: BTreeSet<_> = asked.filter(|(_, other)| *other == peer).copied().collect();
