@@ -23,7 +23,6 @@ pub use known::{Known, blocked_rows, group_of, rule_rows, stranger};
 
 /// Friends with a rule at most: as many as a day of the ledger tells apart.
 const MAX_RULES: usize = LentDay::MAX_PEERS;
-
 /// Blocked devices at most: each is looked for at each handshake, and shown.
 const MAX_BLOCKED: usize = 1000;
 

@@ -30,13 +30,10 @@ pub use facts::{Fact, Facts};
 
 /// Front ends are told of changes at most so often.
 const TELL_EVERY: Duration = Duration::from_millis(100);
-
 /// … and of time alone, which prompts and sessions show in seconds, at most so often.
 const TOUCH_EVERY: Duration = Duration::from_secs(1);
-
 /// Peers are asked at most so often; who is asked again, and when, is the core's to say.
 const ASK_EVERY: Duration = Duration::from_secs(1);
-
 /// How long a shutdown waits for part files to be closed.
 const SHUTDOWN_WAIT: Duration = Duration::from_secs(5);
 

@@ -8,11 +8,9 @@ use crate::{DownloadRecord, Effect, Now, SourceId};
 
 /// The map is stored at the latest after so long …
 const SAVE_EVERY: Duration = Duration::from_millis(250);
-
 /// … or so many bytes, but not more often than every [`SAVE_AT_MOST_EVERY`].
 const SAVE_EVERY_BYTES: u64 = 4 << 20;
 const SAVE_AT_MOST_EVERY: Duration = Duration::from_millis(20);
-
 /// Data is synced to the disk at the latest after so long or so many bytes.
 const SYNC_EVERY: Duration = Duration::from_secs(2);
 const SYNC_EVERY_BYTES: u64 = 64 << 20;
