@@ -14,6 +14,7 @@ mod desk_io;
 mod gain;
 mod hosts;
 mod ledger;
+mod policy;
 mod terms;
 #[cfg(test)]
 mod terms_tests;
@@ -25,12 +26,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use ask::{Ask, AskError, AskTerms, AskedPeer, LinkFacts, ModeWish, is_relayable};
+pub use ask::{Ask, AskError, AskTerms, AskedPeer, Candidacy, LinkFacts, ModeWish, is_relayable};
 pub use desk::HelpDesk;
 pub use desk_io::{DeskBounds, DeskEffect, DeskInput, HelpAsk, LentSession, Standing};
 pub(crate) use gain::{Gain, GainOrder, Seen};
 pub use hosts::{HostList, HostListError};
 pub use ledger::{Ledger, LentDay, LocalTime};
+pub use policy::AskPolicy;
 pub use terms::{Hours, HoursError, LendRule, LendTerms};
 pub use wanted::{AskState, HelpWanted, WantedBounds, WantedEffect, WantedInput};
 

@@ -14,25 +14,28 @@ mod ids;
 mod io;
 mod meter;
 mod pairing;
+mod peer_place;
 mod piece_map;
 mod range;
 mod range_set;
 mod record;
+mod rings;
 mod run;
 mod source;
 mod transfer;
 
-pub use crate::core::{Core, CoreError, DownloadState};
+pub use crate::core::{Brings, Core, CoreError, DownloadState};
 pub use accept::{
     Accepted, AnswerHead, Asked, ContentRange, Rejection, accept, parse_content_range,
 };
 pub use failure::{Failure, FailureCode};
 pub use geometry::{Geometry, PieceIndex};
 pub use help::{
-    AcceptRule, Ask, AskError, AskState, AskTerms, AskedPeer, DeskBounds, DeskEffect, DeskInput,
-    HelpAnswer, HelpAsk, HelpDecline, HelpDesk, HelpEnd, HelpId, HelpMode, HelpWanted, HostList,
-    HostListError, Hours, HoursError, Ledger, LendRule, LendTerms, LentDay, LentSession, LinkFacts,
-    LocalTime, ModeWish, Standing, WantedBounds, WantedEffect, WantedInput, is_relayable,
+    AcceptRule, Ask, AskError, AskPolicy, AskState, AskTerms, AskedPeer, Candidacy, DeskBounds,
+    DeskEffect, DeskInput, HelpAnswer, HelpAsk, HelpDecline, HelpDesk, HelpEnd, HelpId, HelpMode,
+    HelpWanted, HostList, HostListError, Hours, HoursError, Ledger, LendRule, LendTerms, LentDay,
+    LentSession, LinkFacts, LocalTime, ModeWish, Standing, WantedBounds, WantedEffect, WantedInput,
+    is_relayable,
 };
 pub use identity::{Contradiction, EntityTag, Identity, Validator};
 pub use ids::{DownloadId, GroupId, GroupIdError, LeaseId, PeerId, PeerIdError, SourceId};
@@ -43,6 +46,7 @@ pub use pairing::{
     PairingDesk, PairingEnd, PairingHeard, PairingId, PairingNonce, PairingRefusal, PairingRun,
     PairingStage,
 };
+pub use peer_place::PeerPlace;
 pub use piece_map::{PieceMap, Share};
 pub use range::ByteRange;
 pub use range_set::RangeSet;
@@ -51,4 +55,5 @@ pub use record::{
     MAP_CHUNK_BYTES, MAP_CHUNK_ENTRIES, MAX_CONNECTIONS, MapChunk, Sha256Digest, Sha256DigestError,
     SourceRecord, Verification,
 };
+pub use rings::Rings;
 pub use source::Limit;

@@ -6,7 +6,6 @@ pub mod finding;
 pub mod guard;
 pub mod lending;
 pub mod pairing;
-mod rings;
 mod search;
 pub mod session;
 #[cfg(test)]
@@ -21,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use manyhands_core::{
-    AskTerms, AskedPeer, DeskBounds, DownloadId, GroupId, HelpDesk, HelpEnd, HelpId, LocalTime,
+    AskPolicy, AskedPeer, DeskBounds, DownloadId, GroupId, HelpDesk, HelpEnd, HelpId, LocalTime,
     Meter, PeerId,
 };
 use manyhands_peer::wire::{DeviceName, Feature, Hello};
@@ -91,16 +90,6 @@ pub struct Online {
     pub hello: Hello,
 }
 
-/// Whom a download asks.
-#[derive(Clone, Debug)]
-pub struct Policy {
-    pub terms: AskTerms,
-    /// How long peers that appear are asked, from the moment on when the download runs.
-    pub wait: Duration,
-    /// When that is over (monotonic time); `None` while the download waits in the queue.
-    pub until: Option<Duration>,
-}
-
 /// Everything about others that the shell owns.
 #[derive(Debug)]
 pub struct Network {
@@ -110,7 +99,7 @@ pub struct Network {
     pub friends: BTreeMap<PeerId, Friend>,
     pub blocked: BTreeMap<PeerId, BlockedPeer>,
     pub groups: BTreeMap<GroupId, Group>,
-    pub policies: BTreeMap<DownloadId, Policy>,
+    pub policies: BTreeMap<DownloadId, AskPolicy>,
     pub asking: BTreeMap<(DownloadId, PeerId), Asking>,
     pub sessions: BTreeMap<(DownloadId, PeerId), Arc<Session>>,
     /// Sessions that are to take the place of one that still runs.

@@ -125,6 +125,26 @@ impl AskTerms {
     }
 }
 
+/// How a peer could be asked for help with a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Candidacy {
+    /// How it would help when the user names it.
+    pub mode: HelpMode,
+    /// Whether it would be asked by itself where everyone is to be asked.
+    pub proposed: bool,
+}
+
+impl Candidacy {
+    /// `None`: it cannot be asked, not even by its name.
+    #[must_use]
+    pub fn of(link: LinkFacts, peer: AskedPeer) -> Option<Self> {
+        let asking = |ask| AskTerms { ask, ..AskTerms::default() }.mode_for(link, peer);
+        // Naming it is the user's word, whether it lends or not.
+        let mode = asking(Ask::Peers(vec![peer.peer]))?;
+        Some(Self { mode, proposed: asking(Ask::Everyone).is_some() })
+    }
+}
+
 impl Ask {
     /// Whether the user has named this very peer.
     #[must_use]
@@ -210,6 +230,19 @@ mod tests {
     fn mode(ask: &str, mode: ModeWish, url: &str, peer: AskedPeer) -> Option<HelpMode> {
         let terms = AskTerms { ask: ask.parse().unwrap(), mode, unverified: false };
         terms.mode_for(LinkFacts::of(&spec(url)), peer)
+    }
+
+    #[test]
+    fn who_may_only_be_named_is_offered_and_not_proposed() {
+        let of = |url: &str, peer| Candidacy::of(LinkFacts::of(&spec(url)), peer);
+        let some = |mode, proposed| Some(Candidacy { mode, proposed });
+        let (stranger, friend) = (peer(false, true), peer(true, true));
+        assert_eq!(of(HTTPS, stranger), some(HelpMode::Relay, true));
+        assert_eq!(of(HTTP, friend), some(HelpMode::Fetch, true));
+        assert_eq!(of(HTTP, stranger), some(HelpMode::Fetch, false), "it would learn the link");
+        let silent = AskedPeer { lending: false, ..friend };
+        assert_eq!(of(HTTPS, silent), some(HelpMode::Relay, false), "it does not lend");
+        assert_eq!(of(LOGIN, peer(true, false)), None, "a login goes to nobody");
     }
 
     #[test]

@@ -222,6 +222,21 @@ fn one_that_declines_helps_as_it_has_agreed_and_is_asked_no_more() {
 }
 
 #[test]
+fn what_a_helper_brings_is_counted_until_it_is_let_go() {
+    let mut world = World::helped();
+    for _ in 0..20 {
+        world.bring();
+        world.pass(1);
+    }
+    let brings = world.core.brings(world.at);
+    assert_eq!(brings.keys().copied().collect::<Vec<_>>(), [helper()]);
+    assert_eq!(brings[&helper()].downloads, 1);
+    assert!(brings[&helper()].bytes_per_s > 0, "{brings:?}");
+    world.handle(Input::HelpEnded { download: world.id, peer: helper(), reason: HelpEnd::Stopped });
+    assert_eq!(world.core.brings(world.at), BTreeMap::new());
+}
+
+#[test]
 fn one_whose_every_request_leads_elsewhere_is_let_go_after_a_few() {
     let mut world = World::helped();
     world.lead_to("mirror");

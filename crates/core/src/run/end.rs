@@ -1,9 +1,64 @@
-//! How a run ends: its part file is closed, or the finished file is in its place.
+//! How a run ends: its digest is checked, its part file is closed, or the finished file is in its place.
 
 use super::*;
 use crate::{Geometry, MAP_CELLS};
 
 impl Run {
+    pub(super) fn all_there(&mut self, record: &DownloadRecord, shared: &mut Shared) {
+        if record.spec.sha256.is_some() {
+            shared
+                .effects
+                .push_back(Effect::Digest { download: record.id, length: length_of(record) });
+            self.phase = Phase::Digesting;
+        } else {
+            let name = record.found.as_ref().map(|found| found.name.clone()).unwrap_or_default();
+            self.phase = Phase::Saving { name };
+            self.record_changed = true;
+        }
+    }
+
+    /// The digest of the whole file is known. When it is wrong and helpers fetched some of it, what they brought is thrown away
+    /// and fetched again without them, before the file is called wrong.
+    pub(super) fn digested(
+        &mut self,
+        record: &mut DownloadRecord,
+        digest: Sha256Digest,
+        now: Now,
+        shared: &mut Shared,
+    ) {
+        if self.phase != Phase::Digesting {
+            return;
+        }
+        let name = record.found.as_ref().map(|found| found.name.clone()).unwrap_or_default();
+        let helpers: Vec<(PeerId, SourceId)> = record
+            .sources
+            .iter()
+            .filter(|source| source.was_fetched())
+            .filter(|source| self.map.bytes_of(source.id) > 0)
+            .filter_map(|source| Some((source.peer?, source.id)))
+            .collect();
+        if record.spec.sha256 == Some(digest) {
+            self.digest = Some(digest);
+            self.phase = Phase::Saving { name };
+        } else if helpers.is_empty() {
+            self.digest = Some(digest);
+            self.phase = Phase::Saving { name: format!("{name}.mismatch") };
+        } else {
+            for (peer, source) in helpers {
+                self.map.forget_source(source);
+                let end = WantedInput::End { peer, reason: HelpEnd::Mismatch };
+                self.helping.handle(end, now.monotonic);
+            }
+            self.obey_helping(record, now, shared);
+            let missing = self.map.written().gaps(ByteRange::from_len(0, length_of(record)));
+            self.transfer = Transfer::ranged(missing);
+            let source = Source::new(record.spec.max_connections, now.monotonic);
+            self.transfer.add_source(SourceId::ORIGIN, source);
+            self.add_helpers(record, now);
+            self.phase = Phase::Fetching;
+        }
+    }
+
     pub(super) fn closed(
         &mut self,
         record: &mut DownloadRecord,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use manyhands_core::{Ask, GroupId, PeerId};
+use manyhands_core::{GroupId, PeerId, Rings};
 use manyhands_peer::wire::Invite;
 use manyhands_peer::{
     Discovered, DiscoveryOptions, HintOrigin, MAX_LISTED, NoWay, Rendezvous, RendezvousOptions,
@@ -19,7 +19,6 @@ use tokio::time::Instant;
 
 use crate::groups;
 use crate::network::Network;
-use crate::network::rings::Rings;
 use crate::network::search::LanSearch;
 use crate::view::{self, Found, GroupRow, GroupState, Lookout, MemberRow, Reach};
 
@@ -280,25 +279,17 @@ impl Network {
         named.into_iter().collect()
     }
 
-    /// Asks those to call who are listed, are wanted, and cannot be reached: whom a download names, friends, and whom a
-    /// download would ask, in this order.
+    /// Asks those to call who are listed, are wanted, and cannot be reached; [`Rings::wanted`] says in which order.
     pub fn ring_who_is_wanted(&mut self, now: Duration) {
-        let asking = self.policies.values().filter(|policy| policy.until.is_some_and(|u| now <= u));
-        let asks: Vec<_> = asking.map(|policy| &policy.terms.ask).collect();
-        let rank = |peer: PeerId| match () {
-            () if asks.iter().any(|ask| ask.names(peer)) => Some(0),
-            () if self.is_friend(peer) => Some(1),
-            () if asks.iter().any(|ask| matches!(ask, Ask::Everyone)) => Some(2),
-            () => None,
-        };
-        let wanted = self.finding.no_way.keys().filter(|id| {
+        let asking = self.policies.values().filter(|policy| policy.is_open(now));
+        let asks: Vec<_> = asking.map(|policy| &policy.terms().ask).collect();
+        let unreached = self.finding.no_way.keys().filter(|id| {
             !self.online.contains_key(id)
                 && !self.is_blocked(**id)
                 && self.finding.is_within_reach_of_a_server(**id)
         });
-        let mut wanted: Vec<_> = wanted.filter_map(|id| Some((rank(*id)?, *id))).collect();
-        wanted.sort_unstable();
-        for (_, peer) in wanted {
+        let unreached = unreached.map(|id| (*id, self.is_friend(*id)));
+        for peer in Rings::wanted(unreached, &asks) {
             if let Some(rendezvous) = &self.finding.rendezvous
                 && self.finding.rings.may_ring(peer, now)
                 && rendezvous.ring(peer)

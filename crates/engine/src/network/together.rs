@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use manyhands_core::{
-    Ask, AskState, AskTerms, Core, DownloadId, HelpAsk, HelpId, HelpMode, LentSession, LinkFacts,
-    Meter, Now, PeerId, Standing,
+    Brings, Candidacy, Core, DownloadId, HelpAsk, HelpId, HelpMode, LentSession, LinkFacts, Meter,
+    Now, PeerId, PeerPlace, Standing,
 };
 use manyhands_peer::help_mode;
 use manyhands_peer::wire::OriginName;
@@ -22,13 +22,6 @@ use crate::view::{
 const MAX_PEERS: u32 = 500;
 /// Peers that one download may be offered at most.
 const MAX_CANDIDATES: usize = 100;
-
-/// What one peer does for this device now.
-#[derive(Clone, Copy, Debug, Default)]
-struct Brings {
-    downloads: u32,
-    bytes_per_s: u64,
-}
 
 impl Network {
     /// Everything about others at once, with so many peers at most, and with the members of groups or without.
@@ -87,25 +80,19 @@ impl Network {
     /// order.
     #[must_use]
     pub fn peers(&self, core: &Core, now: Duration) -> Vec<PeerRow> {
-        let brings = brings(core, now);
+        let brings = core.brings(now);
         let friends = self.friends.keys().filter(|id| !self.online.contains_key(id));
         let mut rows: Vec<_> = self
             .online
             .keys()
             .chain(friends)
             .filter(|id| !self.is_blocked(**id))
-            .map(|id| self.peer(*id, brings.get(id).copied().unwrap_or_default()))
+            .map(|id| (*id, self.peer(*id, brings.get(id).copied().unwrap_or_default())))
             .collect();
-        rows.sort_by_cached_key(|row| {
-            (
-                row.helps_with == 0,
-                !row.online,
-                !row.friend,
-                row.name.to_lowercase(),
-                row.peer.clone(),
-            )
+        rows.sort_by_cached_key(|(id, row)| {
+            PeerPlace::new(row.helps_with > 0, row.online, row.friend, &row.name, *id)
         });
-        rows
+        rows.into_iter().map(|(_, row)| row).collect()
     }
 
     /// As [`Self::peers`], and then the members of groups who are listed and cannot be reached.
@@ -151,16 +138,13 @@ impl Network {
     pub fn candidates(&self, core: &Core, download: DownloadId, now: Now) -> Vec<Candidate> {
         let Some(record) = core.record(download) else { return Vec::new() };
         let link = LinkFacts::of(&record.spec);
-        let everyone = AskTerms { ask: Ask::Everyone, ..AskTerms::default() };
         let states: BTreeMap<_, _> =
             core.help(download).into_iter().map(|(peer, _, state)| (peer, state)).collect();
         let candidate = |(id, row): (PeerId, PeerRow)| {
-            let peer = self.asked_peer(id)?;
-            // Naming it is the user's word, whether it lends or not.
-            let named = AskTerms { ask: Ask::Peers(vec![id]), ..AskTerms::default() };
+            let Candidacy { mode, proposed } = Candidacy::of(link, self.asked_peer(id)?)?;
             Some(Candidate {
-                proposed: everyone.mode_for(link, peer).is_some(),
-                mode: named.mode_for(link, peer)?,
+                proposed,
+                mode,
                 state: states.get(&id).map(help_state),
                 peer: row.peer,
                 name: row.name,
@@ -230,24 +214,6 @@ impl Network {
         };
         self.desk.sessions().map(row).collect()
     }
-}
-
-fn brings(core: &Core, now: Duration) -> BTreeMap<PeerId, Brings> {
-    let mut brings: BTreeMap<PeerId, Brings> = BTreeMap::new();
-    for record in core.records() {
-        for (peer, _, state) in core.help(record.id) {
-            if !matches!(state, AskState::Accepted { .. }) {
-                continue;
-            }
-            let sources = record.sources.iter().filter(|source| source.peer == Some(peer));
-            let rate: f64 =
-                sources.map(|source| core.throughput(record.id, source.id, now).0).sum();
-            let brings = brings.entry(peer).or_default();
-            brings.downloads += 1;
-            brings.bytes_per_s += rate as u64;
-        }
-    }
-    brings
 }
 
 /// `https://example.org`, with the port where it is not the scheme's.

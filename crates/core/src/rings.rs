@@ -1,9 +1,9 @@
-//! Whom this device has asked to call, since it cannot be called itself.
+//! Who is asked to call since it cannot be called itself, in which order, and how often.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use manyhands_core::PeerId;
+use crate::{Ask, PeerId};
 
 /// Nobody is asked again before: who has not called by then cannot, or does not want to.
 const AGAIN: Duration = Duration::from_secs(600);
@@ -13,6 +13,7 @@ const RINGING: Duration = Duration::from_secs(20);
 const MAX_A_MINUTE: usize = 5;
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// Whom this device has rung.
 #[derive(Debug, Default)]
 pub struct Rings {
     /// Who was rung within the last ten minutes and has not called since: at most fifty.
@@ -22,6 +23,26 @@ pub struct Rings {
 }
 
 impl Rings {
+    /// Whom to ring among those who cannot be reached, each with whether it is a friend: whom a download names, friends, and whom
+    /// a download would ask, in this order; nobody else. How many of them may be rung now is [`Self::may_ring`]'s to say.
+    #[must_use]
+    pub fn wanted(
+        unreached: impl IntoIterator<Item = (PeerId, bool)>,
+        asks: &[&Ask],
+    ) -> Vec<PeerId> {
+        let rank = |peer: PeerId, friend: bool| match () {
+            () if asks.iter().any(|ask| ask.names(peer)) => Some(0),
+            () if friend => Some(1),
+            () if asks.iter().any(|ask| matches!(ask, Ask::Everyone)) => Some(2),
+            () => None,
+        };
+        let ranked = unreached.into_iter();
+        let mut ranked: Vec<_> =
+            ranked.filter_map(|(peer, friend)| Some((rank(peer, friend)?, peer))).collect();
+        ranked.sort_unstable();
+        ranked.into_iter().map(|(_, peer)| peer).collect()
+    }
+
     /// Whether this one may be rung now.
     #[must_use]
     pub fn may_ring(&self, peer: PeerId, now: Duration) -> bool {
@@ -71,6 +92,18 @@ mod tests {
             }
             may
         }
+    }
+
+    #[test]
+    fn whom_a_download_names_is_rung_before_friends_and_strangers_only_where_all_are_asked() {
+        let unreached = [(peer(1), false), (peer(2), true), (peer(3), false)];
+        let wanted = |asks: &[&Ask]| Rings::wanted(unreached, asks);
+        assert_eq!(wanted(&[]), [peer(2)]);
+        assert_eq!(wanted(&[&Ask::None, &Ask::Friends]), [peer(2)]);
+        assert_eq!(wanted(&[&Ask::Everyone]), [peer(2), peer(1), peer(3)]);
+        let named = Ask::Peers(vec![peer(3)]);
+        assert_eq!(wanted(&[&named]), [peer(3), peer(2)]);
+        assert_eq!(wanted(&[&Ask::Everyone, &named]), [peer(3), peer(2), peer(1)]);
     }
 
     #[test]
