@@ -142,7 +142,7 @@ impl Shared {
 impl Reader {
     fn take(&mut self) -> Option<Batch> {
         let shared = self.shared.clone();
-        let mut state = shared.lock();
+        let state = shared.lock();
         let now_ms = shared.now_ms();
         let mut before = self.position;
         let taken = state.take(now_ms, self.device, &self.groups, &mut self.position);
