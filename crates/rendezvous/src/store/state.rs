@@ -110,9 +110,11 @@ impl State {
         {
             return Err(StoreRefusal::Full);
         }
-        for key in &told {
-            let peeked = self.telling.peek(key, now);
-            peeked.map_err(|wait| StoreRefusal::ChangesTooOften(key.0, wait))?;
+        let waits = told.iter().filter_map(|key| Some((key.0, self.telling.peek(key, now).err()?)));
+        // After the longest of them all will be taken in.
+        if let Some((group, wait)) = waits.max_by_key(|(_, wait)| *wait) {
+            self.hear(now_ms, device, &records);
+            return Err(StoreRefusal::ChangesTooOften(group, wait));
         }
         for key in told {
             let taken = self.telling.take(key, now);
@@ -122,6 +124,15 @@ impl State {
             self.put(now_ms, device, record);
         }
         Ok(())
+    }
+
+    /// The device is there, though what it says has to wait: until then what it said before is known of it.
+    fn hear(&mut self, now_ms: u64, device: PeerId, records: &[NewRecord]) {
+        for record in records {
+            if let Some(presence) = self.presence_mut(record.group, device) {
+                presence.heard_ms = now_ms;
+            }
+        }
     }
 
     fn last_seq(&self, device: PeerId, records: &[NewRecord]) -> u64 {
@@ -135,7 +146,7 @@ impl State {
 
     fn put(&mut self, now_ms: u64, device: PeerId, record: NewRecord) {
         let until_ms = now_ms + u64::try_from(record.ttl.as_millis()).unwrap_or(0);
-        let group = self.groups.entry(record.group).or_insert_with(|| Group::new(self.number));
+        let group = self.groups.entry(record.group).or_insert_with(|| Group::new(self.forgotten));
         let known = group.members.get(&device);
         if known.is_some_and(|known| known.seq >= record.seq) {
             return;
@@ -197,9 +208,10 @@ impl State {
     }
 
     fn tidy(&mut self, id: GroupId) {
-        if self.groups.get(&id).is_some_and(Group::is_empty) {
-            self.groups.remove(&id);
-            self.forgotten = self.number;
+        if self.groups.get(&id).is_some_and(Group::is_empty)
+            && let Some(group) = self.groups.remove(&id)
+        {
+            self.forgotten = self.forgotten.max(group.log.last());
         }
     }
 

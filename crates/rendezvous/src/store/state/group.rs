@@ -104,6 +104,11 @@ impl Log {
         Ok(self.entries.range(first..))
     }
 
+    /// The number of the last change.
+    pub(super) fn last(&self) -> u64 {
+        self.entries.back().map_or(self.forgotten, |entry| entry.number)
+    }
+
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.entries.len()

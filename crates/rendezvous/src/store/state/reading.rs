@@ -55,7 +55,7 @@ impl State {
         self.next_reader += 1;
         let signal = self.devices.entry(device).or_default().add_reader(number, readers, most);
         for group in groups {
-            let group = self.groups.entry(*group).or_insert_with(|| Group::new(self.number));
+            let group = self.groups.entry(*group).or_insert_with(|| Group::new(self.forgotten));
             group.readers.push((number, signal.clone()));
         }
         Ok((number, signal))

@@ -63,6 +63,14 @@ fn a_group_is_told_of_a_device_only_so_often_and_of_others_meanwhile() {
     state.publish(0, device(1), vec![record(2, 7, 7)]).unwrap();
     state.publish(0, device(2), vec![record(1, 1, 0)]).unwrap();
     state.publish(10_000, device(1), vec![record(1, 8, 0)]).unwrap();
+    // All of them have to be taken in, so the longest time is told.
+    let [one, two] = [1, 2].map(|id| (1..=6).map(move |seq| record(id, seq, seq as u8)));
+    one.for_each(|one| state.publish(20_000, device(3), vec![one]).unwrap());
+    two.for_each(|two| state.publish(23_000, device(3), vec![two]).unwrap());
+    let both = vec![record(1, 7, 7), record(2, 7, 7)];
+    let refused = Err(StoreRefusal::ChangesTooOften(group(2), wait));
+    assert_eq!(state.publish(23_000, device(3), both.clone()), refused);
+    state.publish(33_000, device(3), both).unwrap();
     // Renewals cost nothing.
     for seq in 9..100 {
         state.publish(10_000, device(1), vec![record(1, seq, 0)]).unwrap();

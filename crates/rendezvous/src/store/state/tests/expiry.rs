@@ -49,6 +49,24 @@ fn a_device_that_came_back_within_the_grace_stays() {
 }
 
 #[test]
+fn a_device_whose_news_has_to_wait_is_there_and_its_record_holds_no_longer_for_it() {
+    let mut state = State::new(Limits::default(), 10_000);
+    for seq in 1..=6 {
+        state.publish(0, device(1), vec![record(1, seq, seq as u8)]).unwrap();
+    }
+    // It moves: its stream has closed, and what it says then is one change too many.
+    let (number, _) = state.subscribe(device(1), &[group(1)], Readers::Stream).unwrap();
+    state.unsubscribe(1_000, device(1), &[group(1)], number);
+    let moved = state.publish(2_000, device(1), vec![record(1, 7, 7)]);
+    assert!(matches!(moved, Err(StoreRefusal::ChangesTooOften(..))), "{moved:?}");
+    state.expire(119_000);
+    let all = read(&mut state, 119_000, device(0), &mut Position::Start);
+    assert_eq!(all, [Event::Reset, present(6), Event::Ready]);
+    state.expire(120_000);
+    assert_eq!(state.presences, 0);
+}
+
+#[test]
 fn a_device_that_polls_since_its_stream_closed_is_there() {
     for polls in [false, true] {
         let mut state = state();

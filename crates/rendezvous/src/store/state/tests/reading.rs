@@ -142,6 +142,28 @@ fn a_group_that_was_forgotten_meanwhile_is_not_taken_for_one_without_news() {
 }
 
 #[test]
+fn what_happens_in_groups_of_others_is_no_reason_to_begin_anew() {
+    let (mut state, reader) = (state(), device(0));
+    let poll = |state: &mut State, position: &mut Position| {
+        let (number, _) = state.subscribe(reader, &[group(1)], Readers::Poll).unwrap();
+        let taken = state.take(0, reader, &[group(1)], position).unwrap();
+        state.unsubscribe(0, reader, &[group(1)], number);
+        taken.events
+    };
+    let mut position = Position::Start;
+    assert_eq!(poll(&mut state, &mut position), [Event::Reset, Event::Ready]);
+    let before = position;
+    for seq in 1..=100 {
+        state.publish(0, device(1), vec![record(2, seq, seq as u8)]).unwrap();
+    }
+    // Nobody is in its group, which does not exist between polls.
+    assert_eq!(poll(&mut state, &mut position), []);
+    position = before;
+    state.publish(0, device(2), vec![record(1, 1, 0)]).unwrap();
+    assert_eq!(poll(&mut state, &mut position), [present(1)]);
+}
+
+#[test]
 fn rings_wait_a_minute_and_not_too_many_of_them() {
     let mut state = state();
     state.publish(0, device(1), vec![record(1, 1, 0)]).unwrap();
