@@ -25,6 +25,7 @@ use tower::ServiceExt;
 use tracing::{debug, trace, warn};
 
 use crate::address::{client_address, limit_key};
+use crate::config::Config;
 use crate::routes::{self, IsProblem, Refusal};
 use crate::server::Shared;
 
@@ -162,7 +163,8 @@ where
         let (router, shared, is_known) = (router.clone(), shared.clone(), known.clone());
         async move {
             let began = Instant::now();
-            let from = client_address(peer, request.headers(), &shared.config.trusted_proxies);
+            let Config { trusted_proxies, proxy_header, .. } = &shared.config;
+            let from = client_address(peer, request.headers(), *proxy_header, trusted_proxies);
             request.extensions_mut().insert(from);
             let path = request.uri().path();
             let is_public = routes::PUBLIC.contains(&path);

@@ -13,6 +13,7 @@ mod config;
 mod connection;
 mod cursor;
 mod events;
+mod forwarded;
 mod key;
 mod limiter;
 mod metrics;
@@ -24,7 +25,7 @@ mod settings;
 mod store;
 mod tls;
 
-pub use config::{Config, Limits, Times};
+pub use config::{Config, Limits, ProxyHeader, Times};
 pub use key::{KeyError, default_data_dir, open_key};
 pub use server::{Server, StartError};
 pub use settings::{SETTINGS, Setting, SettingError, Source, read_settings};
