@@ -8,6 +8,7 @@
 //! that he has not proved to be in; the server connects to no address but the one that asks for it; a slow reader delays nobody.
 
 mod address;
+mod admission;
 mod challenge;
 mod config;
 mod connection;
@@ -18,6 +19,7 @@ mod key;
 mod limiter;
 mod metrics;
 mod probe;
+mod refusals;
 mod routes;
 mod server;
 mod sessions;
