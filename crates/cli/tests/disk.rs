@@ -4,17 +4,15 @@
 mod common;
 
 use std::io::Write;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use common::namespaces::{assert_inside, in_own_mounts, run};
 use common::{Run, Signal, World, names, sha256_of_content, sha256_of_file};
 use manyhands_faultserver::{Behaviour, Framing, Ranges};
 
 const MIB: u64 = 1 << 20;
 const SEED: u64 = 6;
-/// Set for a test that runs again, in a mount namespace of its own.
-const INSIDE: &str = "MANYHANDS_TEST_INSIDE";
 
 fn behaviour(bytes: u64) -> Behaviour {
     Behaviour { bytes, seed: SEED, ..Behaviour::default() }
@@ -28,36 +26,15 @@ fn assert_file(path: &Path, bytes: u64) {
     assert_eq!(sha256_of_file(path), sha256_of_content(SEED, bytes));
 }
 
-/// Runs a test of this file where it may mount what it likes. Needs root or unprivileged user namespaces.
-///
-/// `test` is the name of the test that calls this: it runs again there, and then it is `inside`.
-fn in_own_mounts(test: &str, inside: fn()) {
-    if std::env::var_os(INSIDE).is_some() {
-        return inside();
-    }
-    // Root needs no user namespace, and inside a chroot gets none.
-    let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
-    let done = Command::new("unshare")
-        .args(if is_root { &["--mount"][..] } else { &["--user", "--map-root-user", "--mount"] })
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(INSIDE, "1")
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy;
-    assert!(done.status.success(), "{test}: {}{}", text(&done.stdout), text(&done.stderr));
-    assert!(text(&done.stdout).contains("1 passed"), "{test} is the name of no test");
-}
-
 /// Puts a disk of 8 MiB at `at`.
 fn mount_small_disk(at: &Path) {
-    assert!(std::env::var_os(INSIDE).is_some(), "runs in a mount namespace of its own only");
+    assert_inside();
     std::fs::create_dir(at).unwrap();
     mount(&["-t", "tmpfs", "-o", "size=8m,mode=700", "tmpfs"], at);
 }
 
 fn mount(arguments: &[&str], at: &Path) {
-    assert!(Command::new("mount").args(arguments).arg(at).status().unwrap().success());
+    run("mount", &[arguments, &[at.to_str().unwrap()]].concat());
 }
 
 /// Takes all room that is left.

@@ -6,47 +6,27 @@ mod common;
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use common::namespaces::{in_own_network, run};
 use common::{LONG, Run, Signal, kind, text_of, wait};
 use manyhands_faultserver::{Behaviour, FaultServer};
 use manyhands_rendezvous::{Config, Server};
 use serde_json::Value;
 
 const MIB: u64 = 1 << 20;
-/// Set for a test that runs again, in namespaces of its own.
-const INSIDE: &str = "MANYHANDS_TEST_INSIDE";
 /// The one address of that network, beside loopback, which no server lists.
 const ADDRESS: &str = "10.83.0.1";
 const NOWHERE: &str = "manyhands://join?v=1&s=https%3A%2F%2F127.0.0.1%3A1&id=qiadscjbr3xf75h3se77d5gcysjcpkmchqg5e27vuybiachbelga&k=AAECAwQFBgcICQoLDA0ODw&n=Dorm+7";
 const SECRET: &str = "AAECAwQFBgcICQoLDA0ODw";
 
-/// Runs a test of this file where the network is its own. Needs root or unprivileged user namespaces.
-fn in_own_network(test: &str, inside: impl FnOnce()) {
-    if std::env::var_os(INSIDE).is_some() {
-        for arguments in
-            [&["link", "set", "lo", "up"][..], &["addr", "add", "10.83.0.1/24", "dev", "lo"]]
-        {
-            assert!(Command::new("ip").args(arguments).status().unwrap().success());
-        }
-        return inside();
-    }
-    // Root needs no user namespace, and inside a chroot gets none.
-    let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
-    let user = if is_root { &[][..] } else { &["--user", "--map-root-user"] };
-    let done = Command::new("unshare")
-        .args(user)
-        .args(["--mount", "--net"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(INSIDE, "1")
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy;
-    assert!(done.status.success(), "{test}: {}{}", text(&done.stdout), text(&done.stderr));
-    assert!(text(&done.stdout).contains("1 passed"), "{test} is the name of no test");
+/// Runs a test of this file where the network is its own, and has [`ADDRESS`].
+fn with_address(test: &str, inside: impl Future<Output = ()>) {
+    in_own_network(test, || {
+        run("ip", &["addr", "add", &format!("{ADDRESS}/24"), "dev", "lo"]);
+        tokio::runtime::Runtime::new().unwrap().block_on(inside);
+    });
 }
 
 /// The program on a profile of its own.
@@ -248,9 +228,7 @@ fn a_group_with_a_server_that_is_away_is_said_where_nobody_is_found() {
 
 #[test]
 fn members_meet_and_help_by_the_server_alone() {
-    in_own_network("members_meet_and_help_by_the_server_alone", || {
-        tokio::runtime::Runtime::new().unwrap().block_on(meet_and_help());
-    });
+    with_address("members_meet_and_help_by_the_server_alone", meet_and_help());
 }
 
 async fn meet_and_help() {
@@ -340,9 +318,8 @@ async fn meet_and_help() {
 
 #[test]
 fn a_member_who_is_listed_and_does_not_answer_is_shown_with_the_reason() {
-    in_own_network("a_member_who_is_listed_and_does_not_answer_is_shown_with_the_reason", || {
-        tokio::runtime::Runtime::new().unwrap().block_on(unreachable());
-    });
+    let test = "a_member_who_is_listed_and_does_not_answer_is_shown_with_the_reason";
+    with_address(test, unreachable());
 }
 
 async fn unreachable() {

@@ -4,10 +4,10 @@
 mod common;
 
 use std::net::SocketAddr;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 
+use common::namespaces::{assert_inside, in_own_network, run};
 use common::{Run, Signal, World, kind};
 use manyhands_core::{ByteRange, HelpAnswer, HelpId, Identity, PeerId};
 use manyhands_faultserver::{Behaviour, FaultServer};
@@ -16,8 +16,6 @@ use manyhands_peer::{CallError, ClientWaits, DeviceIdentity, PeerClient, RemoteP
 use manyhands_store::{Op, Store};
 use url::Url;
 
-/// Set for a test that runs again, in namespaces of its own.
-const INSIDE: &str = "MANYHANDS_TEST_INSIDE";
 const HOST: &str = "files.example";
 /// One of the internet, as far as anybody can tell; no way leads there.
 const OUTSIDE: &str = "203.0.113.9";
@@ -39,31 +37,6 @@ const TARGETS: [&str; 15] = [
     "fd00:ec2::254",
     "fd12:3456::1",
 ];
-
-/// Runs a test of this file where names and networks are its own. Needs root or unprivileged user namespaces.
-fn in_own_network(test: &str, inside: fn()) {
-    if std::env::var_os(INSIDE).is_some() {
-        return inside();
-    }
-    // Root needs no user namespace, and inside a chroot gets none.
-    let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
-    let user = if is_root { &[][..] } else { &["--user", "--map-root-user"] };
-    let done = Command::new("unshare")
-        .args(user)
-        .args(["--mount", "--net"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(INSIDE, "1")
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy;
-    assert!(done.status.success(), "{test}: {}{}", text(&done.stdout), text(&done.stderr));
-    assert!(text(&done.stdout).contains("1 passed"), "{test} is the name of no test");
-}
-
-fn run(program: &str, arguments: &[&str]) {
-    assert!(Command::new(program).args(arguments).status().unwrap().success(), "{program}");
-}
 
 /// From the next question on the name leads there, and nowhere else.
 fn name_leads_to(hosts: &Path, address: &str) {
@@ -117,8 +90,7 @@ fn a_name_that_leads_inside_after_it_was_agreed_to_is_not_connected_to() {
 }
 
 fn rebinding() {
-    assert!(std::env::var_os(INSIDE).is_some(), "runs in namespaces of its own only");
-    run("ip", &["link", "set", "lo", "up"]);
+    assert_inside();
     let world = World::new(Behaviour::default());
     let hosts = world.root.path().join("hosts");
     name_leads_to(&hosts, OUTSIDE);
@@ -170,8 +142,7 @@ fn no_proxy_comes_between_peers_or_between_a_helper_and_an_origin() {
 }
 
 fn proxies() {
-    assert!(std::env::var_os(INSIDE).is_some(), "runs in namespaces of its own only");
-    run("ip", &["link", "set", "lo", "up"]);
+    assert_inside();
     // What comes here says where it wanted to go, and gets the file.
     let file =
         Behaviour { bytes: 4 << 20, rate_per_connection: Some(1 << 20), ..Behaviour::default() };

@@ -140,6 +140,9 @@ pub fn server_config(
 /// The side that proves its key to callers who prove theirs later, by a signature, or not at all: a rendezvous
 /// server.
 ///
+/// No session is resumed here either: it would spare the server a signature, which with keys such as these costs it less than a
+/// ticket does (75 µs for a whole handshake, 83 for a resumed one).
+///
 /// # Errors
 /// The key cannot be used by TLS.
 pub fn anonymous_server_config(identity: &DeviceIdentity) -> Result<Arc<ServerConfig>, Error> {

@@ -15,8 +15,8 @@ use std::time::Duration;
 use common::{LONG, Requester, within};
 use manyhands_peer::wire::{DeviceName, Digest, RendezvousEvent, ServerAddress};
 use manyhands_peer::{
-    DeviceIdentity, Discovered, HintOrigin, InterfaceRule, Presence, PresenceNews, PresenceWaits,
-    RendezvousState, ServerFault, ServerLink, look_at_server,
+    DeviceIdentity, Discovered, HintOrigin, InterfaceRule, Member, Presence, PresenceNews,
+    PresenceWaits, RendezvousState, ServerFault, ServerLink, look_at_server,
 };
 use manyhands_rendezvous::{Config, Server};
 use meeting::{
@@ -122,6 +122,36 @@ async fn when_a_server_comes_back_everybody_is_listed_again_and_nobody_was_forgo
         other @ Discovered::PeerGone { .. } => panic!("{other:?}"),
     }
     again.shutdown().await;
+}
+
+#[tokio::test]
+async fn who_has_told_a_group_too_much_tells_the_newest_when_its_time_has_come() {
+    const CHANGES: u16 = 12;
+    let mut config = Config { listen: loopback(), ..Config::default() };
+    config.limits.changes_per_device_and_group_per_min = CHANGES.into();
+    config.limits.sessions_per_device_per_min = 100;
+    let server = server(config).await;
+    let group = group_at(&server);
+    let groups = std::slice::from_ref(&group);
+    let mut ana = Met::start(40_001, groups, |_| {});
+    let identity = DeviceIdentity::generate().unwrap();
+    // Each time it says that it is somewhere else; the last time that is once too often.
+    for port in 40_100..=40_100 + CHANGES {
+        let mut mo =
+            Met::start(port, groups, |options| options.identity = Arc::new(copy(&identity)));
+        if port == 40_100 + CHANGES {
+            mo.until(|state| trouble(state) == [Some(ServerFault::Busy)]).await;
+        }
+        let is_there = |member: &Member| member.addresses.iter().all(|at| at.port() == port);
+        ana.until(|state| {
+            let group = state.groups.get(&id(&group));
+            group.and_then(|group| group.members.get(&mo.id)).is_some_and(is_there)
+        })
+        .await;
+        mo.until(online).await;
+        mo.rendezvous.shutdown().await;
+    }
+    server.shutdown().await;
 }
 
 #[tokio::test]

@@ -32,8 +32,10 @@ const READ_BUFFER_BYTES: usize = 8192;
 #[derive(Clone, Debug)]
 pub struct Route {
     pub server: SocketAddr,
-    /// Where the server believes to be: the Host header, and not the TLS name, which is not sent.
+    /// Where the server believes to be: the Host header, and not the TLS name.
     pub host: Arc<str>,
+    /// What its certificate is for, where that is looked at.
+    name: ServerName<'static>,
     pub tls: Arc<ClientConfig>,
     pub figures: Arc<Figures>,
 }
@@ -89,8 +91,13 @@ impl Answered {
 }
 
 impl Route {
-    pub fn new(server: SocketAddr, tls: Arc<ClientConfig>, figures: Arc<Figures>) -> Self {
-        Self { server, host: server.to_string().into(), tls, figures }
+    pub fn new(
+        server: SocketAddr,
+        name: ServerName<'static>,
+        tls: Arc<ClientConfig>,
+        figures: Arc<Figures>,
+    ) -> Self {
+        Self { server, host: server.to_string().into(), name, tls, figures }
     }
 
     /// TCP and TLS; `buffer` bounds what the kernel takes in for who does not read.
@@ -103,8 +110,7 @@ impl Route {
         let dialled = async {
             let stream = socket.connect(self.server).await?;
             stream.set_nodelay(true)?;
-            let name = ServerName::IpAddress(self.server.ip().into());
-            TlsConnector::from(self.tls.clone()).connect(name, stream).await
+            TlsConnector::from(self.tls.clone()).connect(self.name.clone(), stream).await
         };
         let dialled = timeout(WAIT, dialled).await.map_err(|_| "connecting: no answer")?;
         let stream = dialled.map_err(|error| format!("connecting: {}", error.kind()))?;

@@ -15,6 +15,7 @@ use manyhands_wire::{
     MAX_RECORD_TTL_S, PresenceRecord, Publication, Published, RECORD_VERSION, RendezvousEvent,
     Session, SessionRequest, Text, group_statement, session_statement,
 };
+use rustls::pki_types::ServerName;
 use sha2::Digest as _;
 use tokio::sync::watch;
 
@@ -93,7 +94,9 @@ impl Server {
         // The dialer has a certificate, too: this server does not ask for it.
         let expect = Expect::Device(PeerId::from_digest(self.id.0));
         let tls = Dialer::new(&identity).config(expect).context("TLS")?;
-        let route = Route::new(self.address, tls, figures.clone());
+        // The key says who it is.
+        let name = ServerName::from(self.address.ip());
+        let route = Route::new(self.address, name, tls, figures.clone());
         Ok(Client {
             server: self.id,
             identity,

@@ -11,11 +11,10 @@ use http_body_util::Full;
 use rand::seq::IndexedRandom;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use rustls::client::Resumption;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs};
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
 use sha2::{Digest, Sha256};
 
 use crate::connection::{Connection, Refused, Route};
@@ -23,12 +22,15 @@ use crate::figures::Figures;
 
 /// A check digit follows so many characters of a device's id.
 const GROUP: usize = 13;
+/// What its certificate is for.
+const NAME: &str = "stdiscosrv";
 const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 /// Which server, and the ids that this process has announced there.
 pub struct Server {
     address: SocketAddr,
-    certificate: CertificateDer<'static>,
+    /// Its own certificate, which it has made for itself.
+    roots: Arc<RootCertStore>,
     announced: Arc<Mutex<Vec<String>>>,
     groups: u32,
 }
@@ -45,7 +47,9 @@ pub struct Client {
 impl Server {
     pub fn new(address: SocketAddr, pem: &str, groups: u32) -> anyhow::Result<Self> {
         let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).context("certificate")?;
-        Ok(Self { address, certificate, announced: Arc::default(), groups })
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate).context("certificate")?;
+        Ok(Self { address, roots: roots.into(), announced: Arc::default(), groups })
     }
 
     /// Whom an order to some groups concerns.
@@ -62,19 +66,15 @@ impl Server {
         let own = params.self_signed(&key)?.der().clone();
         let id = device_id(&own);
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let verifier = Arc::new(Exactly {
-            certificate: self.certificate.clone(),
-            algorithms: provider.signature_verification_algorithms,
-        });
         let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])?
-            .dangerous()
-            .with_custom_certificate_verifier(verifier)
+            .with_root_certificates(self.roots.clone())
             .with_client_auth_cert(vec![own], key)?;
         config.resumption = Resumption::disabled();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let route = Route::new(self.address, Arc::new(config), figures.clone());
+        let name = ServerName::try_from(NAME).context("name")?;
+        let route = Route::new(self.address, name, Arc::new(config), figures.clone());
         let announced = self.announced.clone();
         Ok(Client {
             connection: Connection::new(route),
@@ -153,51 +153,6 @@ fn check_digit(group: &[u8]) -> u8 {
         .map(|product| product / base + product % base)
         .sum();
     ALPHABET.get((base - sum % base) % base).copied().unwrap_or(b'A')
-}
-
-/// Takes one certificate and no other.
-#[derive(Debug)]
-struct Exactly {
-    certificate: CertificateDer<'static>,
-    algorithms: WebPkiSupportedAlgorithms,
-}
-
-impl ServerCertVerifier for Exactly {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        if *end_entity == self.certificate {
-            return Ok(ServerCertVerified::assertion());
-        }
-        Err(CertificateError::UnknownIssuer.into())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(CertificateError::BadSignature.into())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
 }
 
 #[cfg(test)]

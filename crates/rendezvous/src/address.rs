@@ -5,9 +5,11 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use http::HeaderMap;
 use ipnet::IpNet;
 
+use crate::config::ProxyHeader;
+use crate::forwarded::for_address;
+
 /// Hops that are looked at, from the right: nobody stands behind more proxies than that.
 const MAX_HOPS: usize = 16;
-const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// The address of a client, and how sure that is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,20 +29,25 @@ impl ClientAddress {
 }
 
 /// The right-most address that is none of our proxies. What stands further left was written by the client, and from others than our proxies the header
-/// means nothing at all.
+/// means nothing at all. So does the other header: a proxy that does not write it passes on what the client did.
 pub(crate) fn client_address(
     peer: IpAddr,
     headers: &HeaderMap,
+    header: ProxyHeader,
     proxies: &[IpNet],
 ) -> ClientAddress {
     let is_proxy = |address: IpAddr| proxies.iter().any(|network| network.contains(&address));
     if !is_proxy(peer) {
         return ClientAddress::Known(peer);
     }
-    let lines: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
+    let read = match header {
+        ProxyHeader::XForwardedFor => read_hop,
+        ProxyHeader::Forwarded => for_address,
+    };
+    let lines: Vec<_> = headers.get_all(header.name()).iter().collect();
     let hops = lines.iter().rev().flat_map(|line| line.to_str().unwrap_or("?").rsplit(','));
     for hop in hops.take(MAX_HOPS) {
-        match read_hop(hop.trim()) {
+        match read(hop.trim()) {
             Some(address) if is_proxy(address) => {}
             Some(address) => return ClientAddress::Known(address),
             // Not an address: what is further left is no better.
@@ -74,12 +81,24 @@ mod tests {
     use super::*;
 
     fn check(peer: &str, lines: &[&str], expected: ClientAddress) {
+        check_of(ProxyHeader::XForwardedFor, peer, lines, expected);
+    }
+
+    fn check_of(header: ProxyHeader, peer: &str, lines: &[&str], expected: ClientAddress) {
         let proxies = ["127.0.0.1/32", "10.9.0.0/16", "fd00::/8"].map(|net| net.parse().unwrap());
         let mut headers = HeaderMap::new();
         for line in lines {
-            headers.append(FORWARDED_FOR, HeaderValue::from_str(line).unwrap());
+            headers.append(header.name(), HeaderValue::from_str(line).unwrap());
         }
-        let found = client_address(peer.parse().unwrap(), &headers, &proxies);
+        // Whatever stands in the other one.
+        let other = match header {
+            ProxyHeader::XForwardedFor => ProxyHeader::Forwarded,
+            ProxyHeader::Forwarded => ProxyHeader::XForwardedFor,
+        };
+        for spoofed in ["203.0.113.9", "for=203.0.113.9"] {
+            headers.append(other.name(), HeaderValue::from_static(spoofed));
+        }
+        let found = client_address(peer.parse().unwrap(), &headers, header, &proxies);
         assert_eq!(found, expected, "{peer} {lines:?}");
     }
 
@@ -114,6 +133,37 @@ mod tests {
         check("127.0.0.1", &["198.51.100.4, <script>"], proxy);
         check("127.0.0.1", &["10.9.0.1, 127.0.0.1"], proxy);
         check("127.0.0.1", &[&["10.9.0.1"; 100].join(",")], proxy);
+    }
+
+    #[test]
+    fn the_newer_header_is_read_by_the_same_rule() {
+        let check = |peer: &str, lines: &[&str], expected| {
+            check_of(ProxyHeader::Forwarded, peer, lines, expected);
+        };
+        let proxy = ClientAddress::Proxy("127.0.0.1".parse().unwrap());
+        check("192.0.2.7", &["for=10.1.1.1"], known("192.0.2.7"));
+        check("127.0.0.1", &["for=198.51.100.4"], known("198.51.100.4"));
+        check("127.0.0.1", &["for=10.1.1.1, for=198.51.100.4;proto=https"], known("198.51.100.4"));
+        check(
+            "127.0.0.1",
+            &["for=1.1.1.1", "for=198.51.100.4,for=10.9.3.3"],
+            known("198.51.100.4"),
+        );
+        check(
+            "127.0.0.1",
+            &["for=\"[2001:db8::1]:4711\", for=\"[fd00::1]\""],
+            known("2001:db8::1"),
+        );
+        for line in
+            ["", "for=unknown", "for=198.51.100.4, for=_hidden", "198.51.100.4", "for=10.9.0.1"]
+        {
+            check("127.0.0.1", &[line], proxy);
+        }
+        check("127.0.0.1", &[&["for=10.9.0.1"; 100].join(",")], proxy);
+        // A quote that the client has left open takes in nothing of what the proxy says.
+        check("127.0.0.1", &["for=\"1.1.1.1, for=198.51.100.4"], known("198.51.100.4"));
+        check("127.0.0.1", &["for=1.1.1.1;x=\", for=\"[2001:db8::1]\""], known("2001:db8::1"));
+        check("127.0.0.1", &["for=198.51.100.4;host=\"a, for=1.1.1.1;x=\\\"\""], proxy);
     }
 
     #[test]

@@ -24,8 +24,10 @@ pub struct Config {
     pub plain_http: bool,
     /// … also on addresses that others can reach.
     pub plain_http_anywhere: bool,
-    /// Whose `X-Forwarded-For` is believed.
+    /// Who is believed when it says for whom it asks …
     pub trusted_proxies: Vec<IpNet>,
+    /// … and where it says so.
+    pub proxy_header: ProxyHeader,
     /// Probes of this machine's own addresses and of loopback: for tests, where all is on one machine.
     pub probe_this_machine: bool,
     pub limits: Limits,
@@ -34,6 +36,23 @@ pub struct Config {
     pub log: String,
     /// Addresses of clients in the log, for debugging.
     pub log_addresses: bool,
+}
+
+/// In which header proxies say for whom they ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyHeader {
+    XForwardedFor,
+    /// RFC 7239.
+    Forwarded,
+}
+
+impl ProxyHeader {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::XForwardedFor => "x-forwarded-for",
+            Self::Forwarded => "forwarded",
+        }
+    }
 }
 
 /// What a server takes on, in all and of one.
@@ -100,6 +119,7 @@ impl Default for Config {
             plain_http: false,
             plain_http_anywhere: false,
             trusted_proxies: Vec::new(),
+            proxy_header: ProxyHeader::XForwardedFor,
             probe_this_machine: false,
             limits: Limits::default(),
             times: Times::default(),

@@ -1,9 +1,12 @@
-//! How far a reader has come: `<instance>-<number>`, to be handed back as it is.
+//! How far a reader has come, to be handed back as it is: sealed, so that it says nothing to anybody but this store.
 //!
-//! The instance stands for one start of the store and for the reader's set of groups: a cursor of another start, or of other groups, says nothing.
+//! Changes are numbered over all groups. Who could read the numbers would learn how much goes on in groups of others.
 
 use std::fmt;
 
+use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::rand;
+use data_encoding::BASE64URL_NOPAD;
 use manyhands_core::{GroupId, PeerId};
 use sha2::{Digest, Sha256};
 
@@ -19,57 +22,73 @@ pub(crate) enum Position {
     After(u64),
 }
 
-/// The written form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Cursor {
-    pub(crate) instance: u64,
-    pub(crate) position: Position,
-}
+/// Writes cursors and reads those that it wrote: `nonce ‖ sealed`, as base64url. Those of an earlier start are nobody's.
+pub(crate) struct Cursors(LessSafeKey);
 
-impl Cursor {
-    pub(crate) fn read(text: &str) -> Option<Self> {
-        let mut parts = text.split('-');
-        let instance = hex(parts.next()?, 16)?;
-        let number = parts.next()?;
-        if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
-        let number = number.parse().ok()?;
-        let position = match parts.next() {
-            None => Position::After(number),
-            Some(place) => {
-                let (group, after) = place.split_at_checked(2)?;
-                let group = u8::try_from(hex(group, 2)?).ok()?;
-                let after = hex(after, 16)?.to_be_bytes();
-                Position::Snapshot { at: number, group, after }
-            }
-        };
-        parts.next().is_none().then_some(Self { instance, position })
-    }
-}
+/// For which groups a cursor is good: of others it says nothing.
+pub(crate) type OfGroups = [u8; 32];
 
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let instance = self.instance;
-        match self.position {
-            Position::Start => Ok(()),
-            Position::Snapshot { at, group, after } => {
-                write!(f, "{instance:016x}-{at}-{group:02x}{:016x}", u64::from_be_bytes(after))
-            }
-            Position::After(number) => write!(f, "{instance:016x}-{number}"),
-        }
-    }
-}
-
-/// The instance of a store for readers of these groups, in whatever order.
-pub(crate) fn instance_for(store: u64, groups: &[GroupId]) -> u64 {
+/// The groups of a reader, in whatever order.
+pub(crate) fn of_groups(groups: &[GroupId]) -> OfGroups {
     let mut sorted: Vec<_> = groups.iter().map(GroupId::as_bytes).collect();
     sorted.sort_unstable();
     let mut hash = Sha256::new();
-    hash.update(store.to_be_bytes());
     sorted.into_iter().for_each(|group| hash.update(group));
-    let hash: [u8; 32] = hash.finalize().into();
-    hash.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
+    hash.finalize().into()
+}
+
+impl Cursors {
+    /// # Panics
+    /// The operating system has no random numbers.
+    #[allow(clippy::expect_used, reason = "nothing can be done without random numbers")]
+    pub(crate) fn new() -> Self {
+        let mut key = [0; 32];
+        rand::fill(&mut key).expect("random numbers of the operating system");
+        Self(LessSafeKey::new(UnboundKey::new(&AES_256_GCM_SIV, &key).expect("a key")))
+    }
+
+    /// `None` at the start, and for want of random numbers: who has no cursor begins anew.
+    pub(crate) fn write(&self, groups: &OfGroups, position: Position) -> Option<String> {
+        let mut text = Vec::with_capacity(48);
+        match position {
+            Position::Start => return None,
+            Position::After(number) => text.extend(number.to_be_bytes()),
+            Position::Snapshot { at, group, after } => {
+                text.extend(at.to_be_bytes());
+                text.push(group);
+                text.extend(after);
+            }
+        }
+        let mut nonce = [0; NONCE_LEN];
+        rand::fill(&mut nonce).ok()?;
+        let sealing = Nonce::assume_unique_for_key(nonce);
+        self.0.seal_in_place_append_tag(sealing, Aad::from(groups), &mut text).ok()?;
+        Some(BASE64URL_NOPAD.encode(&[nonce.as_slice(), &text].concat()))
+    }
+
+    pub(crate) fn read(&self, groups: &OfGroups, cursor: &str) -> Option<Position> {
+        let sealed = BASE64URL_NOPAD.decode(cursor.as_bytes()).ok()?;
+        let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>()?;
+        let mut text = sealed.to_vec();
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let text = &*self.0.open_in_place(nonce, Aad::from(groups), &mut text).ok()?;
+        let (number, place) = text.split_first_chunk()?;
+        let number = u64::from_be_bytes(*number);
+        match place {
+            [] => Some(Position::After(number)),
+            [group, after @ ..] => {
+                let after = after.try_into().ok()?;
+                Some(Position::Snapshot { at: number, group: *group, after })
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Cursors {
+    /// Never the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cursors").finish_non_exhaustive()
+    }
 }
 
 /// Enough of a device's id to go on behind it.
@@ -77,50 +96,56 @@ pub(crate) fn place_of(device: &PeerId) -> [u8; 8] {
     device.as_bytes().first_chunk().copied().unwrap_or_default()
 }
 
-fn hex(text: &str, digits: usize) -> Option<u64> {
-    let lower = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    (text.len() == digits && text.bytes().all(lower))
-        .then(|| u64::from_str_radix(text, 16).ok())
-        .flatten()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn group(n: u8) -> GroupId {
+        GroupId::from_digest([n; 32])
+    }
+
     #[test]
     fn a_cursor_reads_back_as_itself_and_nothing_else_does() {
+        let (cursors, groups) = (Cursors::new(), of_groups(&[group(1)]));
         for position in [
             Position::After(0),
             Position::After(u64::MAX),
             Position::Snapshot { at: u64::MAX, group: 31, after: [0xab; 8] },
         ] {
-            let cursor = Cursor { instance: 0xfedc_ba98, position };
-            assert!(cursor.to_string().len() <= 64);
-            assert_eq!(Cursor::read(&cursor.to_string()), Some(cursor));
+            let cursor = cursors.write(&groups, position).unwrap();
+            assert!(cursor.len() <= 64, "{}", cursor.len());
+            assert!(cursor.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)));
+            assert_eq!(cursors.read(&groups, &cursor), Some(position));
+            for at in 0..cursor.len() {
+                let mut other = cursor.clone().into_bytes();
+                other[at] = if other[at] == b'A' { b'B' } else { b'A' };
+                let other = String::from_utf8(other).unwrap();
+                assert_eq!(cursors.read(&groups, &other), None, "{other}");
+            }
+            assert_eq!(Cursors::new().read(&groups, &cursor), None, "of another start");
         }
-        for bad in [
-            "",
-            "-",
-            "1-2",
-            "00000000fedcba98-",
-            "00000000fedcba98-+1",
-            "00000000FEDCBA98-1",
-            "00000000fedcba98-1-",
-            "00000000fedcba98-1-001",
-            "00000000fedcba98-99999999999999999999999",
-            "00000000fedcba98-1-000000000000000000-",
-            "ä0000000fedcba9-1",
-        ] {
-            assert_eq!(Cursor::read(bad), None, "{bad}");
+        assert_eq!(cursors.write(&groups, Position::Start), None);
+        for bad in ["", "-", "0123456789abcdef-42", &"A".repeat(64), "ä", "===="] {
+            assert_eq!(cursors.read(&groups, bad), None, "{bad}");
         }
     }
 
     #[test]
-    fn other_groups_are_another_instance_in_whatever_order_they_are() {
-        let [a, b, c] = [1, 2, 3].map(|n| GroupId::from_digest([n; 32]));
-        assert_eq!(instance_for(7, &[a, b]), instance_for(7, &[b, a]));
-        assert_ne!(instance_for(7, &[a, b]), instance_for(7, &[a, b, c]));
-        assert_ne!(instance_for(7, &[a]), instance_for(8, &[a]));
+    fn other_groups_have_other_cursors_in_whatever_order_they_are() {
+        let cursors = Cursors::new();
+        let [a, b, c] = [1, 2, 3].map(group);
+        let cursor = cursors.write(&of_groups(&[a, b]), Position::After(7)).unwrap();
+        assert_eq!(cursors.read(&of_groups(&[b, a]), &cursor), Some(Position::After(7)));
+        assert_eq!(cursors.read(&of_groups(&[a, b, c]), &cursor), None);
+        assert_eq!(cursors.read(&of_groups(&[a]), &cursor), None);
+    }
+
+    #[test]
+    fn nobody_can_tell_from_cursors_whether_something_has_happened_between() {
+        let (cursors, groups) = (Cursors::new(), of_groups(&[group(1)]));
+        let write = |number| cursors.write(&groups, Position::After(number)).unwrap();
+        let (first, same, other) = (write(7), write(7), write(8));
+        assert!(first != same && first != other, "each is new, also for the same place");
+        assert_eq!(first.len(), other.len());
     }
 }

@@ -118,7 +118,7 @@ pub(crate) async fn changes(
     let batch = batch.unwrap_or_else(|| Batch { events: Vec::new(), cursor: None, more: false });
     shared.counters.events.add(batch.events.len() as u64);
     let reached = batch.cursor.as_deref().or(cursor).unwrap_or_default();
-    // The events are JSON already: what is around them is written by hand. A cursor is digits and dashes, or came from the client and is
+    // The events are JSON already: what is around them is written by hand. A cursor is the store's, or came from the client and is
     // written as JSON.
     let mut text = BytesMut::new();
     text.put_slice(b"{\"cursor\":");

@@ -8,15 +8,18 @@
 //! that he has not proved to be in; the server connects to no address but the one that asks for it; a slow reader delays nobody.
 
 mod address;
+mod admission;
 mod challenge;
 mod config;
 mod connection;
 mod cursor;
 mod events;
+mod forwarded;
 mod key;
 mod limiter;
 mod metrics;
 mod probe;
+mod refusals;
 mod routes;
 mod server;
 mod sessions;
@@ -24,7 +27,7 @@ mod settings;
 mod store;
 mod tls;
 
-pub use config::{Config, Limits, Times};
+pub use config::{Config, Limits, ProxyHeader, Times};
 pub use key::{KeyError, default_data_dir, open_key};
 pub use server::{Server, StartError};
 pub use settings::{SETTINGS, Setting, SettingError, Source, read_settings};

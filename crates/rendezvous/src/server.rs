@@ -17,9 +17,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info};
 
+use crate::admission::Admission;
 use crate::challenge::Challenges;
 use crate::config::{Config, Limits};
-use crate::connection::{Admission, Transport, listen, serve};
+use crate::connection::{Transport, listen, serve};
 use crate::key::{KeyError, default_data_dir, open_key};
 use crate::limiter::{Limiter, Turnstile};
 use crate::metrics::{Counters, Gauges};

@@ -11,7 +11,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use manyhands_wire::ServerAddress;
 
-use crate::config::Config;
+use crate::config::{Config, ProxyHeader};
 
 /// The environment's names are this, and the setting's in capitals.
 pub(crate) const ENVIRONMENT_PREFIX: &str = "MANYHANDS_RENDEZVOUS_";
@@ -78,8 +78,11 @@ settings! {
     plain_http_anywhere, "true or false", "false", "plain http also on addresses other than loopback: whoever is on the way reads it all", |c, t| {
         put(&mut c.plain_http_anywhere, boolean(t))
     };
-    trusted_proxies, "CIDR list", "", "networks of reverse proxies, with commas between them: their `X-Forwarded-For` is believed, and nobody else's", |c, t| {
+    trusted_proxies, "CIDR list", "", "networks of reverse proxies, with commas between them: what they say of whom they ask for is believed, and nobody else's word", |c, t| {
         put(&mut c.trusted_proxies, networks(t))
+    };
+    proxy_header, "HEADER", "x-forwarded-for", "where these proxies say so: `x-forwarded-for` or `forwarded` (RFC 7239); the other one is not looked at", |c, t| {
+        put(&mut c.proxy_header, proxy_header(t))
     };
     max_connections, "connections", "50000", "open connections in all; fewer where the system allows fewer files", |c, t| {
         put(&mut c.limits.max_connections, whole(t, 1, 1_000_000))
@@ -320,6 +323,12 @@ fn networks(text: &str) -> Result<Vec<IpNet>, String> {
         network.map_err(|_| "networks as 10.0.0.0/8, with commas between them".to_owned())
     };
     text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(one).collect()
+}
+
+fn proxy_header(text: &str) -> Result<ProxyHeader, String> {
+    let known = [ProxyHeader::XForwardedFor, ProxyHeader::Forwarded];
+    let named = known.into_iter().find(|header| header.name().eq_ignore_ascii_case(text));
+    named.ok_or_else(|| "x-forwarded-for or forwarded".to_owned())
 }
 
 fn whole(text: &str, least: u32, most: u32) -> Result<u32, String> {

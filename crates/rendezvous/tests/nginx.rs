@@ -10,18 +10,25 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use common::*;
-use manyhands_rendezvous::Config;
+use manyhands_rendezvous::{Config, ProxyHeader};
 use manyhands_wire::{ProblemCode, RendezvousEvent};
 use serde_json::json;
 use tokio::process::{Child, Command};
 
 const DOCS: &str = include_str!("../../../docs/rendezvous.md");
 
-/// The documented text, with the test's own addresses and files.
-fn nginx_conf(folder: &Path, port: u16, upstream: u16) -> String {
-    let block = DOCS.split("```nginx\n").nth(1).unwrap().split("```").next().unwrap();
+/// The documented texts, with the test's own addresses and files.
+fn nginx_conf(folder: &Path, port: u16, upstream: u16, header: ProxyHeader) -> String {
+    let blocks = DOCS.split("```nginx\n").skip(1);
+    let blocks: Vec<_> = blocks.map(|block| block.split("```").next().unwrap()).collect();
+    let [site, map, line] = blocks[..] else { panic!("{} texts for nginx", blocks.len()) };
     let folder = folder.display();
-    let mut site = block.to_owned();
+    let mut site = site.to_owned();
+    if header == ProxyHeader::Forwarded {
+        let older = "        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n";
+        assert!(site.contains(older));
+        site = format!("{map}{}", site.replace(older, line));
+    }
     for (documented, ours) in [
         ("127.0.0.1:8470", format!("127.0.0.1:{upstream}")),
         ("listen 443 ssl", format!("listen 127.0.0.1:{port} ssl")),
@@ -40,8 +47,8 @@ fn nginx_conf(folder: &Path, port: u16, upstream: u16) -> String {
     )
 }
 
-async fn start_nginx(folder: &Path, port: u16, upstream: u16) -> Child {
-    std::fs::write(folder.join("nginx.conf"), nginx_conf(folder, port, upstream)).unwrap();
+fn start_nginx(folder: &Path, conf: &str) -> Child {
+    std::fs::write(folder.join("nginx.conf"), conf).unwrap();
     let nginx = ["/usr/sbin/nginx", "/usr/bin/nginx", "/usr/local/bin/nginx"];
     let nginx = nginx.into_iter().find(|path| Path::new(path).exists());
     let mut command = Command::new(nginx.expect("nginx, which this test needs"));
@@ -51,11 +58,21 @@ async fn start_nginx(folder: &Path, port: u16, upstream: u16) -> Child {
 
 #[tokio::test]
 async fn behind_nginx_clients_are_told_apart_and_events_pass_at_once() {
+    behind_nginx(ProxyHeader::XForwardedFor).await;
+}
+
+#[tokio::test]
+async fn behind_nginx_that_says_it_in_the_newer_header_too() {
+    behind_nginx(ProxyHeader::Forwarded).await;
+}
+
+async fn behind_nginx(header: ProxyHeader) {
     let folder = tempfile::tempdir().unwrap();
     let certificate = write_certificate(folder.path());
     let config = Config {
         plain_http: true,
         trusted_proxies: vec!["127.0.0.1/32".parse().unwrap()],
+        proxy_header: header,
         public_url: Some("https://localhost:443".into()),
         ..config()
     };
@@ -64,7 +81,9 @@ async fn behind_nginx_clients_are_told_apart_and_events_pass_at_once() {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         free.local_addr().unwrap().port()
     };
-    let mut nginx = start_nginx(folder.path(), port, server.local_addr().port()).await;
+    let upstream = server.local_addr().port();
+    let conf = nginx_conf(folder.path(), port, upstream, header);
+    let mut nginx = start_nginx(folder.path(), &conf);
     let at = |from: &str| At {
         address: ([127, 0, 0, 1], port).into(),
         web: Some(certificate.clone()),
@@ -84,7 +103,11 @@ async fn behind_nginx_clients_are_told_apart_and_events_pass_at_once() {
     let mut devices = Vec::new();
     for from in ["127.0.0.2", "127.0.0.3"] {
         let mut device = Device::new(&at(from), &[&secret]);
-        device.headers.insert("x-forwarded-for", "203.0.113.9".parse().unwrap());
+        // What clients write themselves, nginx adds to, writes anew, or passes on.
+        for (name, value) in [("x-forwarded-for", "203.0.113.9"), ("forwarded", "for=203.0.113.9")]
+        {
+            device.headers.insert(name, value.parse().unwrap());
+        }
         observed.push(device.open().await.observed.as_str().to_owned());
         devices.push(device);
     }

@@ -1,11 +1,8 @@
 //! From a TCP connection to authenticated requests.
 
-use std::future::Future;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
+use std::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -16,26 +13,27 @@ use hyper::server::conn::http1::Parts;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use manyhands_core::PeerId;
+use manyhands_identity::{self as identity, HandshakeError};
+use manyhands_serve::{Refusal, WriteDeadline};
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{debug, trace, warn};
 
 use super::admission::Admitted;
-use super::routes::Refusal;
 use super::tunnel::{self, Tunnel};
 use super::{ACCEPT_PAUSE, Shared, routes, turned};
 use crate::client::turns::{TURN, TurnPlace};
 use crate::rewound::Rewound;
-use manyhands_identity::{self as identity, HandshakeError};
 
 /// The head of a request has at most so many bytes; more is answered 431.
 pub(crate) const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// … and so many header fields.
 const MAX_HEADERS: usize = 64;
+/// Who takes any byte in time is slow, and there: a line may be.
+pub(super) const PORTION_BYTES: usize = 1;
 
 /// Who sent a request; put beside each one.
 #[derive(Clone, Debug)]
@@ -96,7 +94,7 @@ async fn one(stream: TcpStream, tls: Arc<ServerConfig>, shared: Arc<Shared>, adm
             return;
         }
         let caller = Caller { id, address: admitted.address(), kill: kill.clone() };
-        let stream = WriteDeadline::new(stream, shared.waits.write);
+        let stream = WriteDeadline::new(stream, shared.waits.write, PORTION_BYTES);
         let head = shared.waits.head;
         match http(stream, caller, &shared, head, &|| ()).await {
             Ok(None) => {}
@@ -184,7 +182,7 @@ where
     tokio::select! {
         done = &mut connection => done?,
         () = shared.stop.cancelled() => {
-            Pin::new(&mut connection).graceful_shutdown();
+            pin::Pin::new(&mut connection).graceful_shutdown();
             (&mut connection).await?;
         }
     }
@@ -194,111 +192,4 @@ where
         let Parts { io, read_buf, .. } = connection.into_parts();
         (became, Rewound::new(read_buf, io.into_inner()))
     }))
-}
-
-/// A stream on which no write may wait for longer than `patience`: who takes no byte for so long is
-/// gone, or wants to hold the connection open for nothing.
-#[derive(Debug)]
-pub(super) struct WriteDeadline<S> {
-    inner: S,
-    patience: Duration,
-    deadline: Pin<Box<Sleep>>,
-    waiting: bool,
-}
-
-impl<S> WriteDeadline<S> {
-    pub(super) fn new(inner: S, patience: Duration) -> Self {
-        Self { inner, patience, deadline: Box::pin(tokio::time::sleep(patience)), waiting: false }
-    }
-
-    fn check<T>(
-        &mut self,
-        result: Poll<io::Result<T>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<T>> {
-        if result.is_ready() {
-            self.waiting = false;
-            return result;
-        }
-        if !self.waiting {
-            self.waiting = true;
-            self.deadline.as_mut().reset(Instant::now() + self.patience);
-        }
-        ready!(self.deadline.as_mut().poll(cx));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for WriteDeadline<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buffer)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for WriteDeadline<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        data: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.inner).poll_write(cx, data);
-        self.check(result, cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        data: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.inner).poll_write_vectored(cx, data);
-        self.check(result, cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = Pin::new(&mut self.inner).poll_flush(cx);
-        self.check(result, cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = Pin::new(&mut self.inner).poll_shutdown(cx);
-        self.check(result, cx)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio::io::AsyncWriteExt;
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn who_takes_no_byte_is_given_up_and_who_takes_some_is_not() {
-        let (near, mut far) = tokio::io::duplex(8);
-        let mut stream = WriteDeadline::new(near, Duration::from_secs(60));
-        let began = Instant::now();
-        let error = stream.write_all(&[0; 100]).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert_eq!(began.elapsed(), Duration::from_secs(60));
-
-        let (near, slow) = tokio::io::duplex(8);
-        let mut stream = WriteDeadline::new(near, Duration::from_secs(60));
-        let reader = tokio::spawn(async move {
-            let (mut slow, mut buffer) = (slow, [0; 8]);
-            for _ in 0..10 {
-                tokio::time::sleep(Duration::from_secs(59)).await;
-                tokio::io::AsyncReadExt::read(&mut slow, &mut buffer).await.unwrap();
-            }
-        });
-        stream.write_all(&[0; 80]).await.unwrap();
-        reader.await.unwrap();
-        far.shutdown().await.unwrap();
-    }
 }

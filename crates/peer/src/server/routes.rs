@@ -6,27 +6,21 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Extension, Path, RawQuery, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use axum::routing::{get, post, put};
-use bytes::Bytes;
-use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
-use http_body_util::{BodyExt, Limited};
+pub(super) use manyhands_serve::{Answer, Refusal, json};
+use manyhands_serve::{query_value, read_json};
 use manyhands_wire::{
-    EndReport, HelpRequest, MAX_BODY_BYTES, MAX_WAIT_S, Mode, OriginName, PROBLEM_CONTENT_TYPE,
-    Problem, ProblemCode, Source,
+    EndReport, HelpRequest, MAX_BODY_BYTES, MAX_WAIT_S, Mode, OriginName, Problem, ProblemCode,
+    Source,
 };
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::connection::Caller;
 use super::session::{Session, parse_id};
 use super::{Shared, content, pairing};
-
-/// An answer that is a problem.
-pub(super) struct Refusal(pub(super) Problem);
-
-pub(super) type Answer = Result<Response, Refusal>;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
@@ -121,29 +115,18 @@ async fn source(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// A JSON body within its bounds.
+/// A JSON body within the bounds of the protocol.
 pub(super) async fn read<T: DeserializeOwned>(
     body: Body,
     patience: Duration,
 ) -> Result<T, Problem> {
-    let whole = tokio::time::timeout(patience, Limited::new(body, MAX_BODY_BYTES).collect()).await;
-    let bytes = match whole {
-        Err(_) => return Err(Problem::new(ProblemCode::TooSlow)),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            return Err(Problem::new(ProblemCode::TooLarge));
-        }
-        Ok(Err(_)) => return Err(Problem::new(ProblemCode::Malformed)),
-        Ok(Ok(body)) => body.to_bytes(),
-    };
-    serde_json::from_slice(&bytes)
-        .map_err(|error| Problem::new(ProblemCode::Malformed).with_detail(&error.to_string()))
+    read_json(body, MAX_BODY_BYTES, patience).await
 }
 
 /// The number `name` of a query. What is no number is refused; what is not asked for is passed
 /// over.
 pub(super) fn number(query: &str, name: &str) -> Result<Option<u64>, Problem> {
-    let value = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-    value
+    query_value(query, name)
         .map(|value| match value.bytes().all(|b| b.is_ascii_digit()) {
             true => value.parse().map_err(|_| Problem::new(ProblemCode::Malformed)),
             false => Err(Problem::new(ProblemCode::Malformed)),
@@ -153,29 +136,4 @@ pub(super) fn number(query: &str, name: &str) -> Result<Option<u64>, Problem> {
 
 fn state_answer(status: StatusCode, session: &Session) -> Answer {
     json(status, &session.state())
-}
-
-pub(super) fn json<T: Serialize>(status: StatusCode, message: &T) -> Answer {
-    let body = serde_json::to_vec(message).map_err(|_| Problem::new(ProblemCode::Internal))?;
-    Ok((status, [(CONTENT_TYPE, "application/json")], Bytes::from(body)).into_response())
-}
-
-impl From<Problem> for Refusal {
-    fn from(problem: Problem) -> Self {
-        Self(problem)
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let Self(problem) = self;
-        let status = StatusCode::from_u16(problem.status);
-        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = Bytes::from(serde_json::to_vec(&problem).unwrap_or_default());
-        let mut answer = (status, [(CONTENT_TYPE, PROBLEM_CONTENT_TYPE)], body).into_response();
-        if let Some(wait) = problem.retry_after_ms {
-            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.div_ceil(1000)));
-        }
-        answer
-    }
 }

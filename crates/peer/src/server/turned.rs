@@ -9,12 +9,13 @@ use std::time::Duration;
 use http::header::UPGRADE;
 use http::{Method, Request};
 use manyhands_core::PeerId;
+use manyhands_serve::WriteDeadline;
 use manyhands_wire::{Problem, ProblemCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tracing::{debug, trace};
 
-use super::connection::{Caller, WriteDeadline, http};
+use super::connection::{Caller, PORTION_BYTES, http};
 use super::{PeerServer, Shared};
 use crate::client::PeerClient;
 use crate::client::turns::{TURN, TURN_PATH, TurnPlace, Turns};
@@ -82,7 +83,7 @@ impl PeerServer {
             }
         };
         let caller = Caller { id: peer, address: admitted.address(), kill: kill.clone() };
-        let stream = WriteDeadline::new(stream, shared.waits.write);
+        let stream = WriteDeadline::new(stream, shared.waits.write, PORTION_BYTES);
         let talk = async {
             match http(stream, caller, shared, IDLE, &on_request).await {
                 Ok(None) => {}

@@ -67,6 +67,8 @@ fn lists_and_texts_are_read_in_all_their_forms() {
     let text = read("trusted_proxies = \"10.0.0.0/8, ::1\"", &[], &[]).unwrap();
     assert_eq!(list, text);
     assert_eq!(list.trusted_proxies.len(), 2);
+    let header = read("proxy_header = \"Forwarded\"", &[], &[]).unwrap().proxy_header;
+    assert_eq!(header, ProxyHeader::Forwarded);
     let config = read("plain_http = true\nlisten = \"[::1]:80\"", &[], &[]).unwrap();
     assert!(config.plain_http);
     let url = read("public_url = \"https://meet.example.org\"", &[], &[]).unwrap().public_url;
@@ -85,6 +87,7 @@ fn what_makes_no_sense_is_named_with_what_was_expected() {
         ("plain_http = \"yes\"", "expected true or false"),
         ("trusted_proxies = [\"10.0.0.0/33\"]", "expected networks as 10.0.0.0/8"),
         ("trusted_proxies = [1]", "texts in the list"),
+        ("proxy_header = \"x-real-ip\"", "expected x-forwarded-for or forwarded"),
         ("public_url = \"ftp://example.org\"", "expected https://HOST:PORT"),
         ("max_device = 3", "`max_device`: unknown"),
         ("max_devices = ", "the file is no TOML"),

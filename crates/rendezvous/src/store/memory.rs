@@ -6,13 +6,12 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use manyhands_core::{GroupId, PeerId};
-use rand::Rng;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::state::{Lagged, Signal, State};
 use super::{Batch, NewRecord, PresenceStore, Readers, Sizes, StoreRefusal, Subscription};
 use crate::config::{Limits, Times};
-use crate::cursor::{Cursor, Position, instance_for};
+use crate::cursor::{Cursors, OfGroups, Position, of_groups};
 
 /// Everything in this process. Clones are handles to the same one; [`Self::run`] must run.
 #[derive(Clone, Debug)]
@@ -22,8 +21,7 @@ pub struct MemoryStore {
 
 #[derive(Debug)]
 struct Shared {
-    /// Random: what was before a restart is another store's.
-    instance: u64,
+    cursors: Cursors,
     start: Instant,
     batch: Duration,
     /// The lock guards the state alone and is never held over an await.
@@ -37,7 +35,7 @@ struct Reader {
     kind: Readers,
     number: u64,
     signal: Arc<Signal>,
-    instance: u64,
+    of_groups: OfGroups,
     position: Position,
     /// A stream that went on from its cursor has not been told that it has everything now.
     resumed: bool,
@@ -48,7 +46,7 @@ impl MemoryStore {
     pub fn new(limits: &Limits, times: &Times) -> Self {
         let grace_ms = u64::try_from(times.grace.as_millis()).unwrap_or(u64::MAX);
         let shared = Shared {
-            instance: rand::rng().random(),
+            cursors: Cursors::new(),
             start: Instant::now(),
             batch: times.batch.max(Duration::from_millis(1)),
             state: Mutex::new(State::new(limits.clone(), grace_ms)),
@@ -92,9 +90,9 @@ impl PresenceStore for MemoryStore {
         cursor: Option<&str>,
         kind: Readers,
     ) -> BoxFuture<'_, Result<Box<dyn Subscription>, StoreRefusal>> {
-        let instance = instance_for(self.shared.instance, &groups);
-        let known = cursor.and_then(Cursor::read).filter(|cursor| cursor.instance == instance);
-        let position = known.map_or(Position::Start, |cursor| cursor.position);
+        let of_groups = of_groups(&groups);
+        let known = cursor.and_then(|cursor| self.shared.cursors.read(&of_groups, cursor));
+        let position = known.unwrap_or(Position::Start);
         let subscribed = self.shared.lock().subscribe(device, &groups, kind);
         let reader = subscribed.map(|(number, signal)| {
             let shared = self.shared.clone();
@@ -106,7 +104,7 @@ impl PresenceStore for MemoryStore {
                 kind,
                 number,
                 signal,
-                instance,
+                of_groups,
                 position,
                 resumed,
             };
@@ -142,7 +140,7 @@ impl Shared {
 impl Reader {
     fn take(&mut self) -> Option<Batch> {
         let shared = self.shared.clone();
-        let mut state = shared.lock();
+        let state = shared.lock();
         let now_ms = shared.now_ms();
         let mut before = self.position;
         let taken = state.take(now_ms, self.device, &self.groups, &mut self.position);
@@ -168,7 +166,8 @@ impl Reader {
         };
         let moved = before != self.position;
         let cursor = (resumable && (moved || self.kind == Readers::Poll))
-            .then(|| Cursor { instance: self.instance, position: self.position }.to_string());
+            .then(|| self.shared.cursors.write(&self.of_groups, self.position))
+            .flatten();
         Some(Batch { events, cursor, more: taken.more })
     }
 }

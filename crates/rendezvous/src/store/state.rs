@@ -7,40 +7,26 @@
 //! Invariants: a group exists while it has a member or a reader, a device while it is present or reading; each presence is in `due` once, each
 //! device at most once.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
-use std::ops::Bound;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+mod device;
+mod expiry;
+mod group;
+mod reading;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use bytes::Bytes;
 use manyhands_core::{GroupId, PeerId};
-use manyhands_wire::{MAX_CHANGES, MAX_GROUPS};
-use tokio::sync::Notify;
+use manyhands_wire::MAX_GROUPS;
 use tokio::time::Instant;
 
-use super::{Event, NewRecord, Readers, Sizes, StoreRefusal};
+use self::device::Device;
+pub(super) use self::device::Signal;
+use self::expiry::{Due, second_after};
+use self::group::{Group, Presence};
+pub(super) use self::reading::Lagged;
+use super::{NewRecord, Readers, Sizes, StoreRefusal};
 use crate::config::Limits;
-use crate::cursor::{Position, place_of};
 use crate::limiter::Limiter;
-
-/// Changes of one group that are remembered for readers. A group of a thousand may come back at once, and readers still
-/// follow.
-const MAX_LOG_ENTRIES: usize = 2048;
-/// … in a small group: twice its members, and at least so many.
-const LEAST_LOG_ENTRIES: usize = 64;
-/// A log that is longer than its group needs loses one more entry every so many changes.
-const SHRINK_EVERY: u64 = 4;
-/// Entries that are looked through for one reader: who would need more begins anew, which costs less.
-const MAX_WALK: usize = 4096;
-/// Rings that wait for one device. Beyond that the oldest are lost: it is being called a lot already.
-const MAX_RINGS: usize = 32;
-/// A ring that was not fetched for so long is not news any more.
-const RING_MS: u64 = 60_000;
-/// Long polls of one device at the same time; the next one ends the oldest.
-const MAX_POLLS: usize = 4;
-/// Events of one batch have at most so many bytes, or are one event.
-const MAX_BATCH_BYTES: usize = 48 * 1024;
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -63,84 +49,6 @@ pub(super) struct State {
     /// Where the time that is passed in begins.
     epoch: Instant,
 }
-
-#[derive(Debug)]
-struct Group {
-    members: BTreeMap<PeerId, Presence>,
-    log: VecDeque<Entry>,
-    /// The log says nothing of what happened up to here.
-    forgotten: u64,
-    readers: Vec<(u64, Arc<Signal>)>,
-    changed: bool,
-}
-
-#[derive(Debug)]
-struct Presence {
-    seq: u64,
-    until_ms: u64,
-    published_ms: u64,
-    /// When it is looked at.
-    due_s: u64,
-    content: [u8; 16],
-    json: Bytes,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    number: u64,
-    device: PeerId,
-}
-
-#[derive(Debug, Default)]
-struct Device {
-    groups: Vec<GroupId>,
-    /// The oldest first.
-    readers: Vec<(u64, Readers, Arc<Signal>)>,
-    /// The oldest first.
-    rings: VecDeque<Rang>,
-    /// When its last stream closed, and in which second it is looked whether it came back.
-    left: Option<Left>,
-    /// When its last long poll ended.
-    polled_ms: Option<u64>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Left {
-    at_ms: u64,
-    due_s: u64,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Rang {
-    number: u64,
-    at_ms: u64,
-    group: GroupId,
-    from: PeerId,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Due {
-    Presence(GroupId, PeerId),
-    Grace(PeerId),
-}
-
-/// How a reader is told that it should look.
-#[derive(Debug, Default)]
-pub(super) struct Signal {
-    pub(super) news: Notify,
-    cut: AtomicBool,
-}
-
-/// What a reader takes away.
-#[derive(Debug, Default)]
-pub(super) struct Taken {
-    pub(super) events: Vec<Event>,
-    pub(super) more: bool,
-}
-
-/// The reader's place has fallen out of a log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Lagged;
 
 impl State {
     pub(super) fn new(limits: Limits, grace_ms: u64) -> Self {
@@ -202,9 +110,11 @@ impl State {
         {
             return Err(StoreRefusal::Full);
         }
-        for key in &told {
-            let peeked = self.telling.peek(key, now);
-            peeked.map_err(|wait| StoreRefusal::ChangesTooOften(key.0, wait))?;
+        let waits = told.iter().filter_map(|key| Some((key.0, self.telling.peek(key, now).err()?)));
+        // After the longest of them all will be taken in.
+        if let Some((group, wait)) = waits.max_by_key(|(_, wait)| *wait) {
+            self.hear(now_ms, device, &records);
+            return Err(StoreRefusal::ChangesTooOften(group, wait));
         }
         for key in told {
             let taken = self.telling.take(key, now);
@@ -216,9 +126,17 @@ impl State {
         Ok(())
     }
 
+    /// The device is there, though what it says has to wait: until then what it said before is known of it.
+    fn hear(&mut self, now_ms: u64, device: PeerId, records: &[NewRecord]) {
+        for record in records {
+            if let Some(presence) = self.presence_mut(record.group, device) {
+                presence.heard_ms = now_ms;
+            }
+        }
+    }
+
     fn last_seq(&self, device: PeerId, records: &[NewRecord]) -> u64 {
-        let groups = records.iter().filter_map(|record| self.groups.get(&record.group));
-        let known = groups.filter_map(|group| group.members.get(&device));
+        let known = records.iter().filter_map(|record| self.presence(record.group, device));
         known.map(|known| known.seq).max().unwrap_or(0)
     }
 
@@ -228,7 +146,7 @@ impl State {
 
     fn put(&mut self, now_ms: u64, device: PeerId, record: NewRecord) {
         let until_ms = now_ms + u64::try_from(record.ttl.as_millis()).unwrap_or(0);
-        let group = group_of(&mut self.groups, record.group, self.number);
+        let group = self.groups.entry(record.group).or_insert_with(|| Group::new(self.forgotten));
         let known = group.members.get(&device);
         if known.is_some_and(|known| known.seq >= record.seq) {
             return;
@@ -246,7 +164,7 @@ impl State {
         }
         self.due.insert((due_s, Due::Presence(record.group, device)));
         let NewRecord { seq, content, json, .. } = record;
-        let presence = Presence { seq, until_ms, published_ms: now_ms, due_s, content, json };
+        let presence = Presence { seq, until_ms, heard_ms: now_ms, due_s, content, json };
         group.members.insert(device, presence);
         if is_new {
             self.presences += 1;
@@ -284,266 +202,25 @@ impl State {
     fn change(&mut self, id: GroupId, device: PeerId) {
         let Some(group) = self.groups.get_mut(&id) else { return };
         self.number += 1;
-        let room = (2 * group.members.len()).clamp(LEAST_LOG_ENTRIES, MAX_LOG_ENTRIES);
-        // Now and then one more than comes, and no faster: when all leave at once, those who stay still hear of it.
-        let over = 1 + u64::from(self.number.is_multiple_of(SHRINK_EVERY));
-        for _ in 0..over {
-            if group.log.len() >= room
-                && let Some(oldest) = group.log.pop_front()
-            {
-                group.forgotten = oldest.number;
-            }
-        }
-        group.log.push_back(Entry { number: self.number, device });
-        if !std::mem::replace(&mut group.changed, true) {
+        if group.change(self.number, device) {
             self.changed.push(id);
         }
     }
 
     fn tidy(&mut self, id: GroupId) {
-        let empty = |group: &Group| group.members.is_empty() && group.readers.is_empty();
-        if self.groups.get(&id).is_some_and(empty) {
-            self.groups.remove(&id);
-            self.forgotten = self.number;
+        if self.groups.get(&id).is_some_and(Group::is_empty)
+            && let Some(group) = self.groups.remove(&id)
+        {
+            self.forgotten = self.forgotten.max(group.log.last());
         }
     }
 
     fn tidy_device(&mut self, id: PeerId) {
-        let empty = |device: &Device| device.groups.is_empty() && device.readers.is_empty();
-        if self.devices.get(&id).is_some_and(empty)
+        if self.devices.get(&id).is_some_and(Device::is_empty)
             && let Some(Device { left: Some(left), .. }) = self.devices.remove(&id)
         {
             self.due.remove(&(left.due_s, Due::Grace(id)));
         }
-    }
-
-    /// A new reader, and how it is told that there is news.
-    pub(super) fn subscribe(
-        &mut self,
-        device: PeerId,
-        groups: &[GroupId],
-        readers: Readers,
-    ) -> Result<(u64, Arc<Signal>), StoreRefusal> {
-        if !self.has_room_for(device) {
-            return Err(StoreRefusal::Full);
-        }
-        let (number, signal) = (self.next_reader, Arc::<Signal>::default());
-        self.next_reader += 1;
-        for group in groups {
-            let group = group_of(&mut self.groups, *group, self.number);
-            group.readers.push((number, signal.clone()));
-        }
-        let known = self.devices.entry(device).or_default();
-        let most = match readers {
-            Readers::Stream => self.limits.max_streams_per_device as usize,
-            Readers::Poll => MAX_POLLS,
-        };
-        let same =
-            |(_, kind, signal): &&(u64, Readers, Arc<Signal>)| *kind == readers && !signal.is_cut();
-        if known.readers.iter().filter(same).count() >= most
-            && let Some((_, _, oldest)) = known.readers.iter().find(same)
-        {
-            oldest.cut.store(true, Ordering::Relaxed);
-            oldest.news.notify_one();
-        }
-        known.readers.push((number, readers, signal.clone()));
-        Ok((number, signal))
-    }
-
-    pub(super) fn unsubscribe(
-        &mut self,
-        now_ms: u64,
-        device: PeerId,
-        groups: &[GroupId],
-        number: u64,
-    ) {
-        for id in groups {
-            if let Some(group) = self.groups.get_mut(id) {
-                group.readers.retain(|(other, _)| *other != number);
-            }
-            self.tidy(*id);
-        }
-        let Some(known) = self.devices.get_mut(&device) else { return };
-        let place = known.readers.iter().position(|(other, ..)| *other == number);
-        let kind = place.map(|place| known.readers.remove(place).1);
-        if kind == Some(Readers::Poll) {
-            known.polled_ms = Some(now_ms);
-        }
-        if kind == Some(Readers::Stream) && !known.has_stream() {
-            let due_s = second_after(now_ms + self.grace_ms);
-            if let Some(before) = known.left.replace(Left { at_ms: now_ms, due_s }) {
-                self.due.remove(&(before.due_s, Due::Grace(device)));
-            }
-            self.due.insert((due_s, Due::Grace(device)));
-        }
-        self.tidy_device(device);
-    }
-
-    /// What a reader that stands at `position` does not know yet; `position` is where it stands then.
-    pub(super) fn take(
-        &mut self,
-        now_ms: u64,
-        device: PeerId,
-        groups: &[GroupId],
-        position: &mut Position,
-    ) -> Result<Taken, Lagged> {
-        let mut taken = Taken::default();
-        if *position == Position::Start {
-            taken.events.push(Event::Reset);
-            *position = Position::Snapshot { at: self.number, group: 0, after: [0; 8] };
-        }
-        match *position {
-            Position::Snapshot { at, group, after } => {
-                if at > self.number {
-                    return Err(Lagged);
-                }
-                let place = self.snapshot(device, groups, (group, after), &mut taken);
-                *position = match place {
-                    Some((group, after)) => Position::Snapshot { at, group, after },
-                    None => {
-                        // Behind those who rang: who has just come has not heard them.
-                        self.rings_until(now_ms, device, groups, at, &mut taken);
-                        Position::After(at)
-                    }
-                };
-                taken.more = place.is_some() || at < self.number;
-            }
-            Position::After(number) => {
-                let reached = self.news(now_ms, device, groups, number, &mut taken)?;
-                *position = Position::After(reached);
-            }
-            Position::Start => {}
-        }
-        Ok(taken)
-    }
-
-    /// Who is present, from a place on; where to go on, if there is more.
-    fn snapshot(
-        &self,
-        reader: PeerId,
-        groups: &[GroupId],
-        (first, after): (u8, [u8; 8]),
-        taken: &mut Taken,
-    ) -> Option<(u8, [u8; 8])> {
-        let mut bytes = 0;
-        let mut place = (first, after);
-        for (index, id) in groups.iter().enumerate().skip(usize::from(first)) {
-            let index = u8::try_from(index).unwrap_or(u8::MAX);
-            if place.0 != index {
-                place = (index, [0; 8]);
-            }
-            let Some(group) = self.groups.get(id) else { continue };
-            let from = match place.1 {
-                [0, 0, 0, 0, 0, 0, 0, 0] => Bound::Unbounded,
-                prefix => {
-                    let mut last = [0xff; 32];
-                    last[..8].copy_from_slice(&prefix);
-                    Bound::Excluded(PeerId::from_digest(last))
-                }
-            };
-            for (member, presence) in group.members.range((from, Bound::Unbounded)) {
-                if *member == reader {
-                    continue;
-                }
-                bytes += presence.json.len();
-                if taken.events.len() + 1 + MAX_RINGS >= MAX_CHANGES
-                    || (bytes > MAX_BATCH_BYTES && taken.events.len() > 1)
-                {
-                    return Some(place);
-                }
-                taken.events.push(Event::Present(presence.json.clone()));
-                place.1 = place_of(member);
-            }
-        }
-        taken.events.push(Event::Ready);
-        None
-    }
-
-    /// Who has rung lately, up to event `at`.
-    fn rings_until(
-        &self,
-        now_ms: u64,
-        reader: PeerId,
-        groups: &[GroupId],
-        at: u64,
-        taken: &mut Taken,
-    ) {
-        let rings = self.devices.get(&reader).into_iter().flat_map(|device| &device.rings);
-        let fresh = rings.filter(|ring| ring.number <= at && ring.at_ms + RING_MS > now_ms);
-        let mine = fresh.filter(|ring| groups.contains(&ring.group));
-        taken.events.extend(mine.map(|ring| Event::Ring { group: ring.group, from: ring.from }));
-    }
-
-    /// What happened after event `known`; up to which one that is.
-    fn news(
-        &mut self,
-        now_ms: u64,
-        reader: PeerId,
-        groups: &[GroupId],
-        known: u64,
-        taken: &mut Taken,
-    ) -> Result<u64, Lagged> {
-        if known > self.number {
-            return Err(Lagged);
-        }
-        let mut news: Vec<(u64, GroupId, News)> = Vec::new();
-        let mut walked = 0;
-        for id in groups {
-            let Some(group) = self.groups.get(id) else {
-                if known < self.forgotten {
-                    return Err(Lagged);
-                }
-                continue;
-            };
-            if known < group.forgotten {
-                return Err(Lagged);
-            }
-            let first = group.log.partition_point(|entry| entry.number <= known);
-            walked += group.log.len() - first;
-            if walked > MAX_WALK {
-                return Err(Lagged);
-            }
-            let mut seen = HashSet::new();
-            // Only the last word of each device, told at the place of that word.
-            for entry in group.log.range(first..).rev() {
-                if entry.device != reader && seen.insert(entry.device) {
-                    news.push((entry.number, *id, News::Of(entry.device)));
-                }
-            }
-        }
-        if let Some(device) = self.devices.get_mut(&reader) {
-            while device.rings.front().is_some_and(|ring| ring.at_ms + RING_MS <= now_ms) {
-                device.rings.pop_front();
-            }
-            let unheard = device.rings.iter().filter(|ring| ring.number > known);
-            let mine = unheard.filter(|ring| groups.contains(&ring.group));
-            news.extend(mine.map(|ring| (ring.number, ring.group, News::RangBy(ring.from))));
-        }
-        news.sort_unstable_by_key(|(number, ..)| *number);
-        let (mut bytes, mut reached) = (0, known);
-        for (number, group, what) in news {
-            let event = match what {
-                News::RangBy(from) => Event::Ring { group, from },
-                News::Of(id) => {
-                    let members = self.groups.get(&group).map(|group| &group.members);
-                    match members.and_then(|members| members.get(&id)) {
-                        Some(presence) => Event::Present(presence.json.clone()),
-                        None => Event::Gone { group, id },
-                    }
-                }
-            };
-            if let Event::Present(json) = &event {
-                bytes += json.len();
-            }
-            let full = taken.events.len() >= MAX_CHANGES || bytes > MAX_BATCH_BYTES;
-            if full && !taken.events.is_empty() {
-                taken.more = true;
-                return Ok(reached);
-            }
-            taken.events.push(event);
-            reached = number;
-        }
-        Ok(self.number)
     }
 
     /// Tells a member that another one asks to be called. `false`: it is not present in this group.
@@ -551,75 +228,25 @@ impl State {
         let present = self.is_present(group, to);
         let Some(device) = self.devices.get_mut(&to).filter(|_| present) else { return false };
         self.number += 1;
-        if device.rings.len() >= MAX_RINGS {
-            device.rings.pop_front();
-        }
-        device.rings.push_back(Rang { number: self.number, at_ms: now_ms, group, from });
-        // Somebody waits for it: it is not gathered with others.
-        device.readers.iter().for_each(|(_, _, signal)| signal.news.notify_one());
+        device.ring(self.number, now_ms, group, from);
         true
     }
 
     pub(super) fn is_present(&self, group: GroupId, device: PeerId) -> bool {
-        self.groups.get(&group).is_some_and(|group| group.members.contains_key(&device))
+        self.presence(group, device).is_some()
     }
 
-    /// Wakes the readers of all groups in which something has changed.
-    pub(super) fn wake(&mut self) {
-        for id in std::mem::take(&mut self.changed) {
-            if let Some(group) = self.groups.get_mut(&id) {
-                group.changed = false;
-                group.readers.iter().for_each(|(_, signal)| signal.news.notify_one());
-            }
-        }
+    fn presence(&self, group: GroupId, device: PeerId) -> Option<&Presence> {
+        self.groups.get(&group)?.members.get(&device)
     }
 
-    /// Lets go of what is over.
-    pub(super) fn expire(&mut self, now_ms: u64) {
-        while let Some((second, due)) = self.due.first().copied() {
-            if second > now_ms / 1000 {
-                return;
-            }
-            self.due.pop_first();
-            match due {
-                Due::Presence(group, device) => self.expire_presence(now_ms, group, device),
-                Due::Grace(device) => self.expire_grace(device),
-            }
-        }
-    }
-
-    fn expire_presence(&mut self, now_ms: u64, group: GroupId, device: PeerId) {
-        let members = self.groups.get_mut(&group).map(|group| &mut group.members);
-        let presence = members.and_then(|members| members.get_mut(&device));
-        let Some(presence) = presence else { return };
-        if presence.until_ms <= now_ms {
-            return self.remove(group, device);
-        }
-        presence.due_s = second_after(presence.until_ms);
-        self.due.insert((presence.due_s, Due::Presence(group, device)));
-    }
-
-    /// What was published after the stream had closed is of a device that is there, but has no streams now.
-    fn expire_grace(&mut self, id: PeerId) {
-        let Some(device) = self.devices.get_mut(&id) else { return };
-        let Some(left) = device.left.take().filter(|_| !device.has_stream()) else { return };
-        // It has gone over to polling, and is there.
-        let has_polled = device.polled_ms.is_some_and(|at| at > left.at_ms);
-        if has_polled || !device.readers.is_empty() {
-            return;
-        }
-        for group in device.groups.clone() {
-            let members = self.groups.get(&group).map(|group| &group.members);
-            let presence = members.and_then(|members| members.get(&id));
-            if presence.is_some_and(|presence| presence.published_ms <= left.at_ms) {
-                self.remove(group, id);
-            }
-        }
+    fn presence_mut(&mut self, group: GroupId, device: PeerId) -> Option<&mut Presence> {
+        self.groups.get_mut(&group)?.members.get_mut(&device)
     }
 
     pub(super) fn sizes(&self) -> Sizes {
         let readers = || self.devices.values().flat_map(|device| &device.readers);
-        let of = |kind| readers().filter(|(_, other, _)| *other == kind).count();
+        let of = |kind| readers().filter(|reader| reader.kind == kind).count();
         Sizes {
             devices: self.devices.len(),
             groups: self.groups.len(),
@@ -627,39 +254,6 @@ impl State {
             streams: of(Readers::Stream),
             polls: of(Readers::Poll),
         }
-    }
-}
-
-enum News {
-    Of(PeerId),
-    RangBy(PeerId),
-}
-
-fn group_of(groups: &mut HashMap<GroupId, Group>, id: GroupId, number: u64) -> &mut Group {
-    groups.entry(id).or_insert_with(|| Group {
-        members: BTreeMap::new(),
-        log: VecDeque::new(),
-        forgotten: number,
-        readers: Vec::new(),
-        changed: false,
-    })
-}
-
-/// The first whole second that is not before it.
-fn second_after(ms: u64) -> u64 {
-    ms.div_ceil(1000)
-}
-
-impl Device {
-    fn has_stream(&self) -> bool {
-        self.readers.iter().any(|(_, kind, _)| *kind == Readers::Stream)
-    }
-}
-
-impl Signal {
-    /// A newer reader has taken its place.
-    pub(super) fn is_cut(&self) -> bool {
-        self.cut.load(Ordering::Relaxed)
     }
 }
 
