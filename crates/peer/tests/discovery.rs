@@ -168,7 +168,8 @@ async fn a_hint_is_believed_only_after_a_handshake() {
     let eve = common::Helper::start(common::Rules::default()).await;
     let waits = PresenceWaits { online: Duration::from_millis(100), ..fast() };
     let (hints, heard) = mpsc::channel(16);
-    let (_presence, mut news) = Presence::start(lin.client, waits, nobody(), heard);
+    let (_presence, mut news) =
+        Presence::start(lin.client, waits, nobody(), common::nowhere_else(), heard);
     // Eve says that she is Mo; a friend's id in an announcement makes nobody a friend.
     let (mo_id, eves) = (mo.identity.id(), vec![eve.address()]);
     hints.send(seen(mo_id, eves.clone())).await.unwrap();
@@ -205,7 +206,8 @@ async fn a_flood_of_false_hints_does_not_delay_a_friend() {
     let (lin, mo) = (Requester::new(), common::Helper::start(common::Rules::default()).await);
     let friends = watch::channel([mo.identity.id()].into()).1;
     let (hints, heard) = mpsc::channel(16);
-    let (_presence, mut news) = Presence::start(lin.client, fast(), friends, heard);
+    let (_presence, mut news) =
+        Presence::start(lin.client, fast(), friends, common::nowhere_else(), heard);
     // Addresses that swallow what is sent to them: each greeting takes as long as it may.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = silent.local_addr().unwrap();
@@ -328,8 +330,13 @@ async fn live(
         friends: nobody(),
     };
     let discovery = Discovery::start(options, hints);
-    let (_presence, mut news) =
-        Presence::start(device.client, PresenceWaits::default(), nobody(), heard);
+    let (_presence, mut news) = Presence::start(
+        device.client,
+        PresenceWaits::default(),
+        nobody(),
+        common::nowhere_else(),
+        heard,
+    );
     let pass_on = async {
         while let Some(news) = news.recv().await {
             sender.send(news).await.ok();
@@ -423,7 +430,8 @@ async fn what_several_say_about_a_peer_is_merged_and_none_pushes_another_out() {
     let group = HintOrigin::Group(GroupId::from_digest([3; 32]));
     let id = mo.identity.id();
     let (hints, heard) = mpsc::channel(16);
-    let (_presence, mut news) = Presence::start(lin.client, fast(), nobody(), heard);
+    let (_presence, mut news) =
+        Presence::start(lin.client, fast(), nobody(), common::nowhere_else(), heard);
     let says = async |origin, addresses: &[SocketAddr]| {
         let hint = Discovered::PeerSeen { id, origin, addresses: addresses.to_vec() };
         hints.send(hint).await.unwrap();
@@ -457,7 +465,8 @@ async fn why_a_peer_cannot_be_reached_is_told_once() {
     let (lin, eve) = (Requester::new(), common::Helper::start(common::Rules::default()).await);
     let (hints, heard) = mpsc::channel(16);
     let waits = PresenceWaits { retry_max: Duration::from_millis(50), ..fast() };
-    let (_presence, mut news) = Presence::start(lin.client, waits, nobody(), heard);
+    let (_presence, mut news) =
+        Presence::start(lin.client, waits, nobody(), common::nowhere_else(), heard);
     let id = PeerId::from_digest([9; 32]);
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
@@ -488,8 +497,13 @@ async fn of_a_large_group_a_bounded_number_is_greeted() {
     );
     let friends = watch::channel([friend.identity.id()].into()).1;
     let (hints, heard) = mpsc::channel(16);
-    let (_presence, mut news) =
-        Presence::start(lin.client, PresenceWaits::default(), friends, heard);
+    let (_presence, mut news) = Presence::start(
+        lin.client,
+        PresenceWaits::default(),
+        friends,
+        common::nowhere_else(),
+        heard,
+    );
     // Whoever connects is counted, and hears nothing.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = silent.local_addr().unwrap();
