@@ -1,6 +1,14 @@
 /** Simulated groups at rendezvous servers. */
 import { readInvite, readServer } from '../state/invite';
-import type { Callable, GroupRow, GroupState, InviteView, MemberRow, ServerFound, Together } from '../types';
+import type {
+  Callable,
+  GroupRow,
+  GroupState,
+  InviteView,
+  MemberRow,
+  ServerFound,
+  Together,
+} from '../types';
 import { failure } from './mock-download';
 
 /** How long a server takes to let this device in. */

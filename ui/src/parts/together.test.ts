@@ -154,7 +154,13 @@ test('a group says it where its server could not call this device, and where it 
     reached: 0,
     members: [],
   };
-  const props = { peers: [], port: 26_270, oninvite: vi.fn(), onsettings: vi.fn(), onmenu: vi.fn() };
+  const props = {
+    peers: [],
+    port: 26_270,
+    oninvite: vi.fn(),
+    onsettings: vi.fn(),
+    onmenu: vi.fn(),
+  };
   const { rerender } = render(GroupCard, { group, ...props });
   expect(screen.getByTestId('not-callable').textContent).toContain('TCP port 26270');
   for (const callable of ['yes', 'unknown'] as const) {
