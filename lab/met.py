@@ -303,6 +303,10 @@ def isolated(c):
         walled = seen.get("h3") or {}
         c.check("the walled one is listed, with the reason", met_by_group(walled) and (
             walled.get("noWay") == "no_answer"), walled)
+        found = {host: [row.get("callable", {}).get("callable") for row in campus.ask(
+            host, "group", "list", "--json")] for host in helpers}
+        c.check("each of them knows whether the server can call it",
+                found == {"h2": ["yes"], "h3": ["no"]}, found)
         get = campus.get("h1", f"http://origin.lab/f/{file}.bin", "--ask=everyone", "--unverified")
         done = c.finished(get, file, ideal_s(size_of(file), RATE) + SLACK_S)
         by = brought(done)

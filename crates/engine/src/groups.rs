@@ -322,6 +322,24 @@ mod tests {
     }
 
     #[test]
+    fn whether_a_server_can_call_is_shown_while_it_is_connected() {
+        use manyhands_peer::{Callable as Found, ServerLink};
+        let now = Instant::now();
+        let why = ServerFault::NoAnswer;
+        let status = |link, callable| GroupStatus { link, callable, members: BTreeMap::new() };
+        let shown = |link, found| callable(Some(&status(link, found)), 26_270);
+        assert_eq!(shown(ServerLink::Online, Found::Yes), Callable::Yes);
+        assert_eq!(shown(ServerLink::Online, Found::No), Callable::No { port: 26_270 });
+        assert_eq!(shown(ServerLink::Online, Found::Unknown), Callable::Unknown);
+        let away = ServerLink::Trouble { why, retry_at: now };
+        assert_eq!(shown(away, Found::No), Callable::Unknown);
+        assert_eq!(callable(None, 26_270), Callable::Unknown);
+        let unused = ServerLink::Trouble { why: ServerFault::TooMany, retry_at: now };
+        let expected = GroupState::Trouble { why: ServerTrouble::TooMany, retry_in_s: 0 };
+        assert_eq!(state(Some(&status(unused, Found::Unknown)), now), expected);
+    }
+
+    #[test]
     fn what_is_wrong_is_said_without_the_secret() {
         let (_, invite) = new_group(&found("http://a.example"), "x").unwrap();
         let plain = check_encrypted(&invite.server, false).unwrap_err();

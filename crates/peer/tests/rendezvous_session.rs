@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
+#[allow(dead_code)]
 #[path = "common/rendezvous.rs"]
 mod meeting;
 

@@ -1,7 +1,5 @@
 //! Members of groups, a real server for them, and one that lies.
 
-#![allow(dead_code)]
-
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
