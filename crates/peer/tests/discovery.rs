@@ -16,8 +16,8 @@ use common::{LONG, NoTunnels, Requester, come_or_gone, sources, within};
 use manyhands_core::{GroupId, PeerId};
 use manyhands_peer::wire::{DEFAULT_PORT, DeviceName, Hello};
 use manyhands_peer::{
-    Discovered, Discovery, DiscoveryOptions, HintOrigin, InterfaceRule, NoWay, PeerServer,
-    Presence, PresenceNews, PresenceWaits, SERVICE_TYPE, ServerOptions, ServerWaits,
+    Discovered, Discovery, DiscoveryOptions, HintOrigin, InterfaceRule, NoWay, OwnAddresses,
+    PeerServer, Presence, PresenceNews, PresenceWaits, SERVICE_TYPE, ServerOptions, ServerWaits,
 };
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -279,6 +279,16 @@ impl Cable {
     }
 
     fn start(&self, end: usize) -> Node {
+        self.start_as(end, live)
+    }
+
+    fn start_as<Life: Future<Output = ()>>(
+        &self,
+        end: usize,
+        live: impl FnOnce(Requester, mpsc::Sender<PresenceNews>, oneshot::Receiver<()>) -> Life
+        + Send
+        + 'static,
+    ) -> Node {
         let (ready, started) = std::sync::mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let namespace = format!("/run/netns/{}", self.names[end]);
@@ -350,6 +360,29 @@ async fn live(
     discovery.shutdown().await;
 }
 
+/// A device that hears of others what it is told, and nothing more.
+async fn live_told(
+    device: Requester,
+    heard: mpsc::Receiver<Discovered>,
+    sender: mpsc::Sender<PresenceNews>,
+    stopped: oneshot::Receiver<()>,
+) {
+    // Who does not answer is not asked again while the test runs.
+    let hours = Duration::from_secs(3600);
+    let waits = PresenceWaits { retry: hours, retry_max: hours, ..PresenceWaits::default() };
+    let own = OwnAddresses::watch(InterfaceRule::Usual);
+    let (_presence, mut news) = Presence::start(device.client, waits, nobody(), own, heard);
+    let pass_on = async {
+        while let Some(news) = news.recv().await {
+            sender.send(news).await.ok();
+        }
+    };
+    tokio::select! {
+        () = pass_on => {}
+        _ = stopped => {}
+    }
+}
+
 impl Node {
     async fn sees(&mut self, other: PeerId) {
         match come_or_gone(&mut self.news).await {
@@ -397,6 +430,34 @@ async fn a_cable_that_is_plugged_in_later_is_noticed() {
     let (lin_id, mo_id) = (lin.id, mo.id);
     lin.sees(mo_id).await;
     mo.sees(lin_id).await;
+    lin.stop().await;
+    mo.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_was_lost_with_the_cable_is_back_with_it() {
+    let Some(cable) = Cable::new("b") else { return };
+    cable.plug_in();
+    let mo = cable.start(1);
+    let (hints, heard) = mpsc::channel(16);
+    let mut lin = cable.start_as(0, |device, sender, stop| live_told(device, heard, sender, stop));
+    let (id, group) = (mo.id, HintOrigin::Group(GroupId::from_digest([3; 32])));
+    let addresses = vec![SocketAddr::from(([10, 77, 0, 2], DEFAULT_PORT))];
+    for origin in [HintOrigin::Known, group] {
+        let addresses = addresses.clone();
+        hints.send(Discovered::PeerSeen { id, origin, addresses }).await.unwrap();
+    }
+    lin.sees(id).await;
+    let eth0 = |state: &str| ip(&format!("-n {} link set eth0 {state}", cable.names[0]));
+    eth0("down");
+    // The server has lost it as well.
+    hints.send(Discovered::PeerGone { id, origin: group }).await.unwrap();
+    match come_or_gone(&mut lin.news).await {
+        PresenceNews::Offline { id: gone } => assert_eq!(gone, id),
+        other => panic!("{other:?}"),
+    }
+    eth0("up");
+    lin.sees(id).await;
     lin.stop().await;
     mo.stop().await;
 }
