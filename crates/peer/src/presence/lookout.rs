@@ -1,5 +1,8 @@
 //! The task that greets: who is due, and what its answer changes.
 
+mod news;
+mod room;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -18,10 +21,8 @@ use super::{MAX_LISTED, NoWay, PresenceNews, PresenceWaits};
 use crate::client::{CallError, PeerClient, RemotePeer};
 use crate::discovery::{Discovered, HintOrigin};
 use crate::own::OwnAddresses;
+use news::Told;
 
-/// Peers that are known of. Of others only what servers say is kept, until there is room; friends are always taken in, and who is
-/// only listed makes room first.
-const MAX_PEERS: usize = 2048;
 /// Greetings under way to peers of one kind: friends, whoever is on this network, who is only listed. Each kind has its own, so
 /// that a flood of false hints delays nobody who matters.
 const MAX_GREETINGS: usize = 8;
@@ -56,16 +57,6 @@ pub(super) struct Lookout {
     /// Peers about which there may be something to tell.
     news: BTreeSet<PeerId>,
     told: BTreeMap<PeerId, Told>,
-}
-
-/// What has been told of a peer.
-#[derive(Debug, Default, PartialEq)]
-struct Told {
-    found: BTreeSet<HintOrigin>,
-    hello: Option<Hello>,
-    no_way: Option<NoWay>,
-    /// A friend in whose place another device was found.
-    other: Option<(PeerId, SocketAddr)>,
 }
 
 struct Peer {
@@ -207,40 +198,6 @@ impl Lookout {
         LISTED_STEP.saturating_mul(others.saturating_add(1)).min(LISTED_SPREAD)
     }
 
-    /// Somebody new, or somebody who waits for room.
-    fn take_in(&mut self, id: PeerId, said: Said, next: Instant) {
-        if self.peers.len() >= MAX_PEERS && !self.make_room(id, &said) {
-            self.waiting.put(id, said);
-            return;
-        }
-        let peer = Peer {
-            remote: None,
-            said,
-            hello: None,
-            other: None,
-            no_way: None,
-            failures: 0,
-            next,
-            greeting: false,
-            stale: false,
-            calls: false,
-            doubted: false,
-            attended: false,
-        };
-        self.peers.insert(id, peer);
-        self.news.insert(id);
-    }
-
-    /// Those who were refused, once there is room; any of them, so that not everybody looks after the same.
-    fn take_in_who_waits(&mut self) {
-        while self.peers.len() < MAX_PEERS
-            && let Some((id, said)) = self.waiting.draw()
-        {
-            let soon = Instant::now() + jitter(self.spread());
-            self.take_in(id, said, soon);
-        }
-    }
-
     /// This device is somewhere else, or was asleep: who did not answer may do so now. Friends first, and nobody later than planned.
     fn moved(&mut self) {
         let (now, spread, friends) = (Instant::now(), self.spread(), self.friends.borrow());
@@ -295,29 +252,6 @@ impl Lookout {
         if peer.said.is_empty() && peer.hello.is_none() && !peer.greeting && !peer.attended {
             self.peers.remove(&id);
         }
-    }
-
-    /// Somebody who matters less goes.
-    fn make_room(&mut self, id: PeerId, said: &Said) -> bool {
-        let friends = self.friends.borrow();
-        let comes = kind(&friends, &id, said);
-        let goes = |(id, peer): &(&PeerId, &Peer)| {
-            let of = kind(&friends, id, &peer.said);
-            let less = match comes {
-                Kind::Friend => of != Kind::Friend,
-                Kind::Here => of == Kind::Listed,
-                Kind::Listed => false,
-            };
-            less && peer.hello.is_none() && !peer.greeting
-        };
-        let idle = self.peers.iter().find(goes).map(|(id, _)| *id);
-        drop(friends);
-        let Some(idle) = idle else { return false };
-        self.news.insert(idle);
-        if let Some(peer) = self.peers.remove(&idle) {
-            self.waiting.put(idle, peer.said);
-        }
-        true
     }
 
     /// Starts the greetings whose time has come; gives the time of the next one.
@@ -442,52 +376,6 @@ impl Lookout {
                 }
             }
         }
-    }
-
-    fn next_news(&mut self) -> Option<PresenceNews> {
-        while let Some(id) = self.news.first().copied() {
-            let peer = self.peers.get(&id);
-            let told = self.told.entry(id).or_default();
-            let found = peer.map(|peer| peer.said.origins()).unwrap_or_default();
-            if told.found != found {
-                told.found.clone_from(&found);
-                return Some(PresenceNews::Found { id, by: found });
-            }
-            let other = peer.and_then(|peer| peer.other);
-            let friend = self.friends.borrow().contains(&id);
-            if let Some((found, at)) = other.filter(|_| friend)
-                && told.other != Some((found, at))
-            {
-                told.other = Some((found, at));
-                // Whether it is online is told after this.
-                return Some(PresenceNews::OtherKey { id, found, at });
-            }
-            match peer.and_then(|peer| peer.remote.as_ref().zip(peer.hello.clone())) {
-                Some((peer, hello)) => {
-                    let back = other.is_none() && told.other.take().is_some();
-                    told.no_way = None;
-                    if back || told.hello.as_ref() != Some(&hello) {
-                        told.hello = Some(hello.clone());
-                        return Some(PresenceNews::Online { peer: peer.clone(), hello });
-                    }
-                }
-                None if told.hello.take().is_some() => return Some(PresenceNews::Offline { id }),
-                None => {
-                    let no_way = peer.and_then(|peer| peer.no_way);
-                    if let Some(why) = no_way
-                        && told.no_way.replace(why) != Some(why)
-                    {
-                        return Some(PresenceNews::Unreachable { id, why });
-                    }
-                }
-            }
-            // There is nothing more to say about it.
-            self.news.remove(&id);
-            if peer.is_none() {
-                self.told.remove(&id);
-            }
-        }
-        None
     }
 }
 

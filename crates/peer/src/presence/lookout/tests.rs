@@ -1,3 +1,4 @@
+use super::room::MAX_PEERS;
 use super::*;
 
 #[test]
