@@ -266,8 +266,9 @@ def back(c):
         said(h1, ("online", short), 1, MEET_S)
         campus.run("cut", "h1")
         said(h1, ("no greeting", short), AWAY, AWAY_S)
-        rows = campus.ask("h1", "friends", "--wait=0", "--json")
-        c.check("without its network nobody is online", not [r for r in rows if r.get("online")], rows)
+        rows = campus.ask("h1", "friends", "--wait=1", "--json")
+        c.check("without its network nobody is online",
+                not [row for row in rows if row.get("online")], rows)
         campus.run("heal", "h1")
         began = time.monotonic()
         said(h1, ("online", short), 2, AWAY_S)
