@@ -16,6 +16,9 @@ LEAST = 0.1  # of the file, from each helper
 HELP_S = 15  # until a peer is found and asked
 MEET_S = 20  # until somebody who joins a group is listed
 MANY = 16  # hosts, when it is about all coming back at once
+AWAY_S = 150  # until who was lost has not answered AWAY times, each pause twice as long as the one before
+AWAY = 4  # the next pause is of 30 s at least
+BACK_S = 20  # until friends are online again, once this device has its network back
 RETURN_S = 30  # until everybody is listed again after the server came back
 LOOK = ("friends", "--wait=6", "--json")
 WALL = ("add table inet wall; "
@@ -252,6 +255,40 @@ def another(c, campus, server, invite):
 
 
 @scenario
+def back(c):
+    """A host loses its network until its friend is in back-off: when the cable is plugged in again the friend is there at once."""
+    with routed_campus("1M", hosts=2) as campus:
+        invite = campus.group("h1", campus.rendezvous(), "Dorm")
+        h1 = lend(campus, "h1", invite, "--log=manyhands_peer=debug")
+        h2 = lend(campus, "h2", invite)
+        pair(campus, "h1", "h2", h2.peer)
+        short = h2.peer[:8]
+        said(h1, ("online", short), 1, MEET_S)
+        campus.run("cut", "h1")
+        said(h1, ("no greeting", short), AWAY, AWAY_S)
+        rows = campus.ask("h1", "friends", "--wait=1", "--json")
+        c.check("without its network nobody is online",
+                not [row for row in rows if row.get("online")], rows)
+        campus.run("heal", "h1")
+        began = time.monotonic()
+        said(h1, ("online", short), 2, AWAY_S)
+        took = time.monotonic() - began
+        c.check(f"its friend is online within {BACK_S} s of its return", took <= BACK_S,
+                f"{took:.1f} s")
+
+
+def said(program, words, times, timeout):
+    """Waits until a program has logged a line with all of these words so often."""
+    def count():
+        return sum(all(word in line for word in words) for line in program.log)
+    with program.changed:
+        program.changed.wait_for(lambda: program.over() or count() >= times, timeout)
+        found = count()
+    if found < times:
+        raise Failed(f"{found} lines with {words}{program.last_words()}")
+
+
+@scenario
 def isolated(c):
     """A host whose firewall swallows what comes in is listed as one that does not answer, and helps nevertheless."""
     file = "32M"
@@ -267,6 +304,10 @@ def isolated(c):
         walled = seen.get("h3") or {}
         c.check("the walled one is listed, with the reason", met_by_group(walled) and (
             walled.get("noWay") == "no_answer"), walled)
+        found = {host: [row.get("callable", {}).get("callable") for row in campus.ask(
+            host, "group", "list", "--json")] for host in helpers}
+        c.check("each of them knows whether the server can call it",
+                found == {"h2": ["yes"], "h3": ["no"]}, found)
         get = campus.get("h1", f"http://origin.lab/f/{file}.bin", "--ask=everyone", "--unverified")
         done = c.finished(get, file, ideal_s(size_of(file), RATE) + SLACK_S)
         by = brought(done)

@@ -2,6 +2,7 @@
 export type { Action } from './generated/Action';
 export type { AskFor } from './generated/AskFor';
 export type { BlockedRow } from './generated/BlockedRow';
+export type { Callable } from './generated/Callable';
 export type { Candidate } from './generated/Candidate';
 export type { Counts } from './generated/Counts';
 export type { Decision } from './generated/Decision';

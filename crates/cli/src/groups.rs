@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::DONE;
 use crate::arguments::{Arguments, Command, Global, GroupAction, Meet, Named};
 use crate::lend::with_event;
-use crate::lookout::{CALLED, state};
+use crate::lookout::{CALLED, not_callable, state};
 use crate::peers::complain;
 use crate::place::{Place, Problem};
 
@@ -185,6 +185,9 @@ async fn list(global: &Global, json: bool) -> Result<(), Problem> {
 fn in_words(group: &GroupRow) -> String {
     let mut text =
         format!("{}  {}  {}  {}\n", short(&group.group), group.name, group.server, state(group));
+    if let Some(note) = not_callable(group) {
+        text += &format!("  {note}\n");
+    }
     for MemberRow { peer, name, friend, reach } in &group.members {
         let friend = if *friend { ", friend" } else { "" };
         let reach = match reach {

@@ -1,7 +1,9 @@
 //! How others were found and reached, in words; and what to do where nobody was.
 
 use manyhands_engine::Meeting;
-use manyhands_engine::view::{Found, GroupRow, GroupState, Lookout, NoWay, PeerRow, ServerTrouble};
+use manyhands_engine::view::{
+    Callable, Found, GroupRow, GroupState, Lookout, NoWay, PeerRow, ServerTrouble,
+};
 
 /// One peer, as a line.
 pub fn peer_line(peer: &PeerRow) -> String {
@@ -68,6 +70,14 @@ pub fn state(group: &GroupRow) -> String {
     }
 }
 
+/// What its server found when it tried to call this device, where somebody can do something about it.
+pub fn not_callable(group: &GroupRow) -> Option<String> {
+    let Callable::No { port } = group.callable else { return None };
+    Some(format!(
+        "Its server could not open a connection to this computer. Members who cannot either ask it to call them; a rule in the firewall that lets TCP port {port} in helps."
+    ))
+}
+
 fn trouble(why: ServerTrouble) -> &'static str {
     match why {
         ServerTrouble::UnknownName => {
@@ -89,6 +99,9 @@ fn trouble(why: ServerTrouble) -> &'static str {
         ServerTrouble::Refused => "its server refuses what this device says of itself",
         ServerTrouble::PlainHttp => {
             "its server is at http://, without encryption: give --insecure-http to use it all the same"
+        }
+        ServerTrouble::TooMany => {
+            "not used, since this device is in too many groups: leave one with `group leave`"
         }
     }
 }
@@ -172,6 +185,7 @@ mod tests {
             server: "https://a.example:8470".to_owned(),
             server_id: "s".repeat(52),
             state,
+            callable: Callable::Unknown,
             listed: 0,
             reached: 0,
             members: Vec::new(),
@@ -183,6 +197,14 @@ mod tests {
         for part in all_of {
             assert!(text.contains(part), "{part:?} is not in {text:?}");
         }
+    }
+
+    #[test]
+    fn who_cannot_be_called_by_the_server_is_told_what_helps() {
+        let found = |callable| not_callable(&GroupRow { callable, ..group(GroupState::Online) });
+        let no = found(Callable::No { port: 26269 }).unwrap();
+        assert!(no.contains("TCP port 26269") && no.contains("firewall"), "{no}");
+        assert_eq!((found(Callable::Yes), found(Callable::Unknown)), (None, None));
     }
 
     #[test]
@@ -218,6 +240,7 @@ mod tests {
             (ServerTrouble::Busy, "takes nobody in"),
             (ServerTrouble::Refused, "refuses"),
             (ServerTrouble::PlainHttp, "--insecure-http"),
+            (ServerTrouble::TooMany, "group leave"),
         ] {
             let state = GroupState::Trouble { why, retry_in_s: 1 };
             check(&lookout(vec![group(state)]), &[words, "Dorm 7", "https://a.example:8470"]);

@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 use manyhands_core::{Failure, FailureCode, GroupId};
 use manyhands_identity::{GroupKey, GroupSecret};
 use manyhands_peer::wire::{GroupName, Invite, InviteError, ServerAddress};
-use manyhands_peer::{GroupStatus, ServerFault};
+use manyhands_peer::{GroupStatus, ServerFault, ServerLink};
 use manyhands_store::Group;
 use qrcode::{Color, QrCode};
 use serde::{Deserialize, Deserializer, Serializer};
 use tokio::time::Instant;
 
 use crate::profile::Change;
-use crate::view::{GroupRow, GroupState, InviteView, ServerFound, ServerTrouble};
+use crate::view::{Callable, GroupRow, GroupState, InviteView, ServerFound, ServerTrouble};
 
 /// A new group at a server, and its invite. `server` is what [`look_at_server`] has found and the user has seen: that id is the
 /// one that is trusted.
@@ -103,6 +103,7 @@ fn server_failure(server: &str, fault: ServerFault) -> Failure {
         ServerFault::Clock => FailureCode::Clock,
         ServerFault::Busy | ServerFault::Refused => FailureCode::ServerError,
         ServerFault::PlainHttp => FailureCode::PlainHttp,
+        ServerFault::TooMany => FailureCode::Internal,
     };
     Failure::new(code, format!("{server}: {fault}."))
 }
@@ -138,6 +139,7 @@ pub fn row(group: &Group, state: GroupState) -> Option<GroupRow> {
         server: invite.server.text(),
         server_id: invite.server.id.to_string(),
         state,
+        callable: Callable::Unknown,
         listed: 0,
         reached: 0,
         members: Vec::new(),
@@ -205,6 +207,16 @@ pub fn state(status: Option<&GroupStatus>, now: Instant) -> GroupState {
     }
 }
 
+/// Whether the server could call this device at `port`; of no interest while there is other trouble.
+pub fn callable(status: Option<&GroupStatus>, port: u16) -> Callable {
+    let online = status.filter(|status| status.link == ServerLink::Online);
+    match online.map(|status| status.callable) {
+        None | Some(manyhands_peer::Callable::Unknown) => Callable::Unknown,
+        Some(manyhands_peer::Callable::Yes) => Callable::Yes,
+        Some(manyhands_peer::Callable::No) => Callable::No { port },
+    }
+}
+
 fn trouble(fault: ServerFault) -> ServerTrouble {
     match fault {
         ServerFault::UnknownName => ServerTrouble::UnknownName,
@@ -215,6 +227,7 @@ fn trouble(fault: ServerFault) -> ServerTrouble {
         ServerFault::Busy => ServerTrouble::Busy,
         ServerFault::Refused => ServerTrouble::Refused,
         ServerFault::PlainHttp => ServerTrouble::PlainHttp,
+        ServerFault::TooMany => ServerTrouble::TooMany,
     }
 }
 
@@ -306,6 +319,24 @@ mod tests {
             assert_eq!(find(&rows, unknown).unwrap_err().code, FailureCode::NoGroup, "{unknown}");
         }
         assert!(find(&[], "Lab").unwrap_err().message.contains("no group"));
+    }
+
+    #[test]
+    fn whether_a_server_can_call_is_shown_while_it_is_connected() {
+        use manyhands_peer::{Callable as Found, ServerLink};
+        let now = Instant::now();
+        let why = ServerFault::NoAnswer;
+        let status = |link, callable| GroupStatus { link, callable, members: BTreeMap::new() };
+        let shown = |link, found| callable(Some(&status(link, found)), 26_270);
+        assert_eq!(shown(ServerLink::Online, Found::Yes), Callable::Yes);
+        assert_eq!(shown(ServerLink::Online, Found::No), Callable::No { port: 26_270 });
+        assert_eq!(shown(ServerLink::Online, Found::Unknown), Callable::Unknown);
+        let away = ServerLink::Trouble { why, retry_at: now };
+        assert_eq!(shown(away, Found::No), Callable::Unknown);
+        assert_eq!(callable(None, 26_270), Callable::Unknown);
+        let unused = ServerLink::Trouble { why: ServerFault::TooMany, retry_at: now };
+        let expected = GroupState::Trouble { why: ServerTrouble::TooMany, retry_in_s: 0 };
+        assert_eq!(state(Some(&status(unused, Found::Unknown)), now), expected);
     }
 
     #[test]

@@ -26,8 +26,8 @@ use manyhands_core::{
 use manyhands_peer::wire::{DeviceName, Feature, Hello};
 use manyhands_peer::{
     Calls, ClientWaits, DeviceIdentity, Discovered, DiscoveryOptions, HintOrigin, Incoming,
-    InterfaceRule, PeerClient, PeerServer, Presence, PresenceNews, PresenceWaits, RemotePeer,
-    RendezvousOptions, ServerOptions, ServerWaits,
+    InterfaceRule, OwnAddresses, PeerClient, PeerServer, Presence, PresenceNews, PresenceWaits,
+    RemotePeer, RendezvousOptions, ServerOptions, ServerWaits,
 };
 use manyhands_store::{BlockedPeer, Friend, Group, Op, Settings, Store};
 use tokio::sync::{mpsc, watch};
@@ -177,10 +177,19 @@ impl Network {
         let (hints, received_hints) = mpsc::channel(MAX_WAITING_HINTS);
         server.pairings().follow_friends(seen_friends.clone());
         let client = PeerClient::new(&identity, ClientWaits::default());
+        #[allow(unused_mut, reason = "tests change it")]
+        let mut interfaces = InterfaceRule::Usual;
+        #[cfg(test)]
+        if config.loopback_origins {
+            interfaces = InterfaceRule::Only(vec!["lo".to_owned()]);
+        }
+        // One for all: whichever ways of finding others are on.
+        let own = OwnAddresses::watch(interfaces.clone());
         let (presence, news) = Presence::start(
             client.clone(),
             PresenceWaits::default(),
             seen_friends.clone(),
+            own.clone(),
             received_hints,
         );
         for friend in friends.values().filter(|friend| !friend.last_addresses.is_empty()) {
@@ -190,12 +199,6 @@ impl Network {
                 origin: HintOrigin::Known,
                 addresses: friend.last_addresses.clone(),
             });
-        }
-        #[allow(unused_mut, reason = "tests change it")]
-        let mut interfaces = InterfaceRule::Usual;
-        #[cfg(test)]
-        if config.loopback_origins {
-            interfaces = InterfaceRule::Only(vec!["lo".to_owned()]);
         }
         let (id, port) = (identity.id(), server.port());
         let search = {
@@ -213,9 +216,9 @@ impl Network {
             let (identity, name) = (Arc::clone(&identity), name.clone());
             move |groups| RendezvousOptions {
                 insecure_http,
-                interfaces,
+                loopback: interfaces != InterfaceRule::Usual,
                 calls: Some(calls),
-                ..RendezvousOptions::new(identity, port, name, groups)
+                ..RendezvousOptions::new(identity, port, name, groups, own)
             }
         };
         let options = FindingOptions {

@@ -18,7 +18,8 @@ pub use downloads::{
     SourceRow, VerificationView,
 };
 pub use groups::{
-    GroupRow, GroupState, InviteView, Lookout, MemberRow, Reach, ServerFound, ServerTrouble,
+    Callable, GroupRow, GroupState, InviteView, Lookout, MemberRow, Reach, ServerFound,
+    ServerTrouble,
 };
 pub use lending::{
     BlockedRow, Decision, HelpingRow, Lending, LendingChange, RequestRow, RuleRow, RuleTerms, Terms,

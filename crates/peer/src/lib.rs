@@ -11,6 +11,7 @@ mod convert;
 mod discovery;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod own;
 mod presence;
 mod rendezvous;
 mod rewound;
@@ -27,10 +28,11 @@ pub use discovery::{
 };
 pub use manyhands_identity::{DeviceIdentity, HANDSHAKE_TIMEOUT, HandshakeError, IdentityError};
 pub use manyhands_wire as wire;
+pub use own::OwnAddresses;
 pub use presence::{MAX_LISTED, NoWay, Presence, PresenceNews, PresenceWaits};
 pub use rendezvous::{
-    Calls, GroupStatus, Member, Rendezvous, RendezvousOptions, RendezvousState, RendezvousWaits,
-    ServerFault, ServerLink, look_at_server,
+    Callable, Calls, GroupStatus, Member, Rendezvous, RendezvousOptions, RendezvousState,
+    RendezvousWaits, ServerFault, ServerLink, look_at_server,
 };
 pub use server::{
     ClientHello, EndedSession, HelloRefusal, INCOMING_QUEUE, Incoming, IncomingHelp, Lent,

@@ -13,9 +13,10 @@ mod fault;
 mod keeper;
 mod listener;
 mod members;
-mod own;
+mod probe;
 mod server;
 mod session;
+mod views;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -34,7 +35,8 @@ use tracing::warn;
 use url::Url;
 
 use crate::client::PeerClient;
-use crate::discovery::{Discovered, InterfaceRule};
+use crate::discovery::Discovered;
+use crate::own::OwnAddresses;
 use crate::server::PeerServer;
 use connect::{Certificate, Way};
 #[cfg(fuzzing)]
@@ -44,9 +46,10 @@ pub use fault::ServerFault;
 use keeper::Keeper;
 use listener::Listener;
 use members::Listed;
-use own::OwnAddresses;
+use probe::Prober;
 use server::{Place, ServerTask};
 use session::Speaker;
+use views::Views;
 
 /// Servers in use at a time.
 const MAX_SERVERS: usize = 16;
@@ -74,8 +77,10 @@ pub struct RendezvousOptions {
     pub groups: watch::Receiver<Vec<Invite>>,
     /// Servers at `http://` are used only with this.
     pub insecure_http: bool,
-    /// Whose addresses are published. Loopback addresses are, and are believed of others, only where loopback was asked for.
-    pub interfaces: InterfaceRule,
+    /// Where this device is: published, and everything begins anew when it changes.
+    pub own: watch::Receiver<OwnAddresses>,
+    /// Whether loopback addresses are published, and believed of others: for devices on one machine.
+    pub loopback: bool,
     /// Certificate authorities beside those of the system, for servers with a certificate of the public kind.
     pub extra_roots: Vec<CertificateDer<'static>>,
     /// For members who cannot be reached: they are asked to call, and called when they ask. `None`: neither.
@@ -112,10 +117,10 @@ pub struct RendezvousWaits {
     pub retry_hopeless: Duration,
     /// The first try after a stream was lost is at a random time within: 5 s.
     pub spread: Duration,
-    /// How often the addresses of this device are looked at: 3 s.
-    pub look: Duration,
     /// Who was listed before a server lost its list, and is not listed again, is forgotten after: 45 s.
     pub relist: Duration,
+    /// A session lasts for so long at least, whatever the server says: 30 s.
+    pub session: Duration,
     /// For leaving, at the end: 2 s.
     pub farewell: Duration,
 }
@@ -129,6 +134,8 @@ pub struct RendezvousState {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupStatus {
     pub link: ServerLink,
+    /// A hint for whoever reads it, and for nothing else.
+    pub callable: Callable,
     /// Who is listed, this device excepted. Stays while the server is away.
     pub members: BTreeMap<PeerId, Member>,
 }
@@ -138,6 +145,17 @@ pub enum ServerLink {
     Connecting,
     Online,
     Trouble { why: ServerFault, retry_at: Instant },
+}
+
+/// Whether the server could open a connection to this device, when it was asked last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Callable {
+    /// It was not asked since this device has its addresses, or does not say.
+    #[default]
+    Unknown,
+    Yes,
+    /// Neither can others in other networks, most likely.
+    No,
 }
 
 /// A device that is listed in a group.
@@ -161,8 +179,8 @@ impl Default for RendezvousWaits {
             retry_max: Duration::from_secs(15),
             retry_hopeless: Duration::from_secs(60),
             spread: Duration::from_secs(5),
-            look: Duration::from_secs(3),
             relist: Duration::from_secs(45),
+            session: Duration::from_secs(30),
             farewell: Duration::from_secs(2),
         }
     }
@@ -176,6 +194,7 @@ impl RendezvousOptions {
         port: u16,
         name: DeviceName,
         groups: watch::Receiver<Vec<Invite>>,
+        own: watch::Receiver<OwnAddresses>,
     ) -> Self {
         Self {
             identity,
@@ -184,7 +203,8 @@ impl RendezvousOptions {
             name,
             groups,
             insecure_http: false,
-            interfaces: InterfaceRule::Usual,
+            own,
+            loopback: false,
             extra_roots: Vec::new(),
             calls: None,
             waits: RendezvousWaits::default(),
@@ -209,6 +229,7 @@ impl Rendezvous {
             views: Views(Arc::new(state)),
             servers: Vec::new(),
             leaving: Vec::new(),
+            unused: Vec::new(),
             rung_by: None,
         };
         let task = tokio::spawn(groups.run(to_ring, stop.clone()));
@@ -239,6 +260,8 @@ struct Groups {
     /// What is still being left. Its end takes its records from the server and its groups from the views: until then neither
     /// is begun anew.
     leaving: Vec<Server>,
+    /// Groups for which there are too many.
+    unused: Vec<GroupId>,
     /// Where rings of others go.
     rung_by: Option<mpsc::Sender<calls::Rung>>,
 }
@@ -253,8 +276,6 @@ struct Server {
 
 impl Groups {
     async fn run(mut self, mut rings: mpsc::Receiver<PeerId>, stop: CancellationToken) {
-        let (own, seen_own) =
-            watch::channel(OwnAddresses { ips: own::now(&self.options.interfaces), slept: 0 });
         let mut tasks = JoinSet::new();
         // Aborted when this ends.
         let mut answering = JoinSet::new();
@@ -264,12 +285,10 @@ impl Groups {
             answering.spawn(calls::answer(calls, rung));
             self.rung_by = Some(rung_by);
         }
-        let looking = own::look(self.options.interfaces.clone(), self.options.waits.look, own);
-        let looking = tokio::spawn(looking);
         let mut stale = true;
         loop {
             if std::mem::take(&mut stale) {
-                self.regroup(&seen_own, &mut tasks);
+                self.regroup(&mut tasks);
             }
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -304,12 +323,12 @@ impl Groups {
         self.servers.iter().for_each(|server| server.stop.cancel());
         // Each leaves within its own time.
         while tasks.join_next().await.is_some() {}
-        looking.abort();
     }
 
     /// Servers are begun and left as the groups want it.
-    fn regroup(&mut self, own: &watch::Receiver<OwnAddresses>, tasks: &mut JoinSet<()>) {
+    fn regroup(&mut self, tasks: &mut JoinSet<()>) {
         let mut wanted: Vec<(ServerAddress, Vec<Arc<GroupKey>>)> = Vec::new();
+        let mut unused = Vec::new();
         for invite in self.options.groups.borrow_and_update().iter() {
             let key = Arc::new(GroupKey::new(&GroupSecret::from_bytes(invite.secret)));
             let room = wanted.len() < MAX_SERVERS;
@@ -320,9 +339,14 @@ impl Groups {
                 None if room => {
                     wanted.push((invite.server.clone(), vec![key]));
                 }
-                _ => warn!("more groups or servers than can be used"),
+                _ => unused.push(key.id()),
             }
         }
+        if unused != self.unused {
+            warn!(groups = unused.len(), "more groups or servers than can be used");
+        }
+        self.views.set_unused(&self.unused, &unused);
+        self.unused = unused;
         let unwanted =
             |server: &mut Server| wanted.iter().all(|(address, _)| *address != server.address);
         for server in self.servers.extract_if(.., unwanted) {
@@ -344,7 +368,7 @@ impl Groups {
                 // Its turn comes when what is in its way has ended.
                 None if self.is_left_still(&address, &keys) => {}
                 None => {
-                    let server = self.begin(address, keys, own.clone(), tasks);
+                    let server = self.begin(address, keys, tasks);
                     self.servers.push(server);
                 }
             }
@@ -365,17 +389,15 @@ impl Groups {
         &self,
         address: ServerAddress,
         keys: Vec<Arc<GroupKey>>,
-        own: watch::Receiver<OwnAddresses>,
         tasks: &mut JoinSet<()>,
     ) -> Server {
         let RendezvousOptions { identity, port, features, name, insecure_http, .. } = &self.options;
-        let RendezvousOptions { interfaces, extra_roots, calls, waits, .. } = &self.options;
-        let loopback = *interfaces != InterfaceRule::Usual;
+        let RendezvousOptions { own, loopback, extra_roots, calls, waits, .. } = &self.options;
         let (rings, to_ring) = mpsc::channel(MAX_WAITING_RINGS);
         let (groups, seen_groups) = watch::channel(keys);
         let server = PeerId::from_digest(address.id.0);
         let speaker = Speaker::new(identity.clone(), name.clone(), features.clone(), server);
-        let listed = Listed::new(identity.id(), loopback, waits.relist);
+        let listed = Listed::new(identity.id(), *loopback, waits.relist);
         let task = ServerTask {
             place: Place {
                 address: address.clone(),
@@ -386,7 +408,7 @@ impl Groups {
             keeper: Keeper::new(
                 speaker,
                 *port,
-                loopback,
+                *loopback,
                 to_ring,
                 self.views.clone(),
                 calls.clone(),
@@ -398,65 +420,13 @@ impl Groups {
                 *waits,
                 self.rung_by.clone(),
             ),
+            prober: Prober::new(*port, self.views.clone(), *waits),
             groups: seen_groups,
-            own,
+            own: own.clone(),
         };
         let stop = CancellationToken::new();
         let task = tasks.spawn(task.run(stop.clone())).id();
         Server { task, address, groups, rings, stop }
-    }
-}
-
-/// What is shown, written by all servers' tasks.
-#[derive(Clone, Debug)]
-struct Views(Arc<watch::Sender<RendezvousState>>);
-
-impl Views {
-    /// A server's groups are others now.
-    fn set_groups(&self, old: &[GroupId], new: &[GroupId]) {
-        self.0.send_modify(|state| {
-            old.iter().filter(|id| !new.contains(id)).for_each(|id| {
-                state.groups.remove(id);
-            });
-            for id in new {
-                state.groups.entry(*id).or_insert_with(|| GroupStatus {
-                    link: ServerLink::Connecting,
-                    members: BTreeMap::new(),
-                });
-            }
-        });
-    }
-
-    fn set_link(&self, groups: &[GroupId], link: ServerLink) {
-        self.0.send_if_modified(|state| {
-            let mut changed = false;
-            for id in groups {
-                if let Some(group) = state.groups.get_mut(id) {
-                    changed |= group.link != link;
-                    group.link = link;
-                }
-            }
-            changed
-        });
-    }
-
-    fn set_member(&self, group: GroupId, id: PeerId, member: Option<Member>) {
-        self.0.send_modify(|state| {
-            let Some(group) = state.groups.get_mut(&group) else { return };
-            match member {
-                Some(member) => group.members.insert(id, member),
-                None => group.members.remove(&id),
-            };
-        });
-    }
-
-    /// One of `groups` in which this member is listed.
-    fn group_of(&self, id: PeerId, groups: &[GroupId]) -> Option<GroupId> {
-        let state = self.0.borrow();
-        let lists = |group: &GroupId| {
-            state.groups.get(group).is_some_and(|group| group.members.contains_key(&id))
-        };
-        groups.iter().copied().find(lists)
     }
 }
 

@@ -16,8 +16,8 @@ use common::{LONG, NoTunnels, Requester, come_or_gone, sources, within};
 use manyhands_core::{GroupId, PeerId};
 use manyhands_peer::wire::{DEFAULT_PORT, DeviceName, Hello};
 use manyhands_peer::{
-    Discovered, Discovery, DiscoveryOptions, HintOrigin, InterfaceRule, NoWay, PeerServer,
-    Presence, PresenceNews, PresenceWaits, SERVICE_TYPE, ServerOptions, ServerWaits,
+    Discovered, Discovery, DiscoveryOptions, HintOrigin, InterfaceRule, NoWay, OwnAddresses,
+    PeerServer, Presence, PresenceNews, PresenceWaits, SERVICE_TYPE, ServerOptions, ServerWaits,
 };
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -168,7 +168,8 @@ async fn a_hint_is_believed_only_after_a_handshake() {
     let eve = common::Helper::start(common::Rules::default()).await;
     let waits = PresenceWaits { online: Duration::from_millis(100), ..fast() };
     let (hints, heard) = mpsc::channel(16);
-    let (_presence, mut news) = Presence::start(lin.client, waits, nobody(), heard);
+    let (_presence, mut news) =
+        Presence::start(lin.client, waits, nobody(), common::nowhere_else(), heard);
     // Eve says that she is Mo; a friend's id in an announcement makes nobody a friend.
     let (mo_id, eves) = (mo.identity.id(), vec![eve.address()]);
     hints.send(seen(mo_id, eves.clone())).await.unwrap();
@@ -205,7 +206,8 @@ async fn a_flood_of_false_hints_does_not_delay_a_friend() {
     let (lin, mo) = (Requester::new(), common::Helper::start(common::Rules::default()).await);
     let friends = watch::channel([mo.identity.id()].into()).1;
     let (hints, heard) = mpsc::channel(16);
-    let (_presence, mut news) = Presence::start(lin.client, fast(), friends, heard);
+    let (_presence, mut news) =
+        Presence::start(lin.client, fast(), friends, common::nowhere_else(), heard);
     // Addresses that swallow what is sent to them: each greeting takes as long as it may.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = silent.local_addr().unwrap();
@@ -277,6 +279,16 @@ impl Cable {
     }
 
     fn start(&self, end: usize) -> Node {
+        self.start_as(end, live)
+    }
+
+    fn start_as<Life: Future<Output = ()>>(
+        &self,
+        end: usize,
+        live: impl FnOnce(Requester, mpsc::Sender<PresenceNews>, oneshot::Receiver<()>) -> Life
+        + Send
+        + 'static,
+    ) -> Node {
         let (ready, started) = std::sync::mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let namespace = format!("/run/netns/{}", self.names[end]);
@@ -328,8 +340,13 @@ async fn live(
         friends: nobody(),
     };
     let discovery = Discovery::start(options, hints);
-    let (_presence, mut news) =
-        Presence::start(device.client, PresenceWaits::default(), nobody(), heard);
+    let (_presence, mut news) = Presence::start(
+        device.client,
+        PresenceWaits::default(),
+        nobody(),
+        common::nowhere_else(),
+        heard,
+    );
     let pass_on = async {
         while let Some(news) = news.recv().await {
             sender.send(news).await.ok();
@@ -341,6 +358,29 @@ async fn live(
     }
     server.shutdown().await;
     discovery.shutdown().await;
+}
+
+/// A device that hears of others what it is told, and nothing more.
+async fn live_told(
+    device: Requester,
+    heard: mpsc::Receiver<Discovered>,
+    sender: mpsc::Sender<PresenceNews>,
+    stopped: oneshot::Receiver<()>,
+) {
+    // Who does not answer is not asked again while the test runs.
+    let hours = Duration::from_secs(3600);
+    let waits = PresenceWaits { retry: hours, retry_max: hours, ..PresenceWaits::default() };
+    let own = OwnAddresses::watch(InterfaceRule::Usual);
+    let (_presence, mut news) = Presence::start(device.client, waits, nobody(), own, heard);
+    let pass_on = async {
+        while let Some(news) = news.recv().await {
+            sender.send(news).await.ok();
+        }
+    };
+    tokio::select! {
+        () = pass_on => {}
+        _ = stopped => {}
+    }
 }
 
 impl Node {
@@ -394,6 +434,34 @@ async fn a_cable_that_is_plugged_in_later_is_noticed() {
     mo.stop().await;
 }
 
+#[tokio::test]
+async fn whoever_was_lost_with_the_cable_is_back_with_it() {
+    let Some(cable) = Cable::new("b") else { return };
+    cable.plug_in();
+    let mo = cable.start(1);
+    let (hints, heard) = mpsc::channel(16);
+    let mut lin = cable.start_as(0, |device, sender, stop| live_told(device, heard, sender, stop));
+    let (id, group) = (mo.id, HintOrigin::Group(GroupId::from_digest([3; 32])));
+    let addresses = vec![SocketAddr::from(([10, 77, 0, 2], DEFAULT_PORT))];
+    for origin in [HintOrigin::Known, group] {
+        let addresses = addresses.clone();
+        hints.send(Discovered::PeerSeen { id, origin, addresses }).await.unwrap();
+    }
+    lin.sees(id).await;
+    let eth0 = |state: &str| ip(&format!("-n {} link set eth0 {state}", cable.names[0]));
+    eth0("down");
+    // The server has lost it as well.
+    hints.send(Discovered::PeerGone { id, origin: group }).await.unwrap();
+    match come_or_gone(&mut lin.news).await {
+        PresenceNews::Offline { id: gone } => assert_eq!(gone, id),
+        other => panic!("{other:?}"),
+    }
+    eth0("up");
+    lin.sees(id).await;
+    lin.stop().await;
+    mo.stop().await;
+}
+
 async fn next_of(news: &mut mpsc::Receiver<PresenceNews>, id: PeerId) -> PresenceNews {
     loop {
         let next = within(news.recv()).await.unwrap();
@@ -423,7 +491,8 @@ async fn what_several_say_about_a_peer_is_merged_and_none_pushes_another_out() {
     let group = HintOrigin::Group(GroupId::from_digest([3; 32]));
     let id = mo.identity.id();
     let (hints, heard) = mpsc::channel(16);
-    let (_presence, mut news) = Presence::start(lin.client, fast(), nobody(), heard);
+    let (_presence, mut news) =
+        Presence::start(lin.client, fast(), nobody(), common::nowhere_else(), heard);
     let says = async |origin, addresses: &[SocketAddr]| {
         let hint = Discovered::PeerSeen { id, origin, addresses: addresses.to_vec() };
         hints.send(hint).await.unwrap();
@@ -457,7 +526,8 @@ async fn why_a_peer_cannot_be_reached_is_told_once() {
     let (lin, eve) = (Requester::new(), common::Helper::start(common::Rules::default()).await);
     let (hints, heard) = mpsc::channel(16);
     let waits = PresenceWaits { retry_max: Duration::from_millis(50), ..fast() };
-    let (_presence, mut news) = Presence::start(lin.client, waits, nobody(), heard);
+    let (_presence, mut news) =
+        Presence::start(lin.client, waits, nobody(), common::nowhere_else(), heard);
     let id = PeerId::from_digest([9; 32]);
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
@@ -488,8 +558,13 @@ async fn of_a_large_group_a_bounded_number_is_greeted() {
     );
     let friends = watch::channel([friend.identity.id()].into()).1;
     let (hints, heard) = mpsc::channel(16);
-    let (_presence, mut news) =
-        Presence::start(lin.client, PresenceWaits::default(), friends, heard);
+    let (_presence, mut news) = Presence::start(
+        lin.client,
+        PresenceWaits::default(),
+        friends,
+        common::nowhere_else(),
+        heard,
+    );
     // Whoever connects is counted, and hears nothing.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = silent.local_addr().unwrap();

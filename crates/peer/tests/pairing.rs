@@ -437,7 +437,7 @@ async fn a_friend_in_whose_place_another_device_answers_is_told_of_until_it_is_b
         ..PresenceWaits::default()
     };
     let (hints, heard) = mpsc::channel(16);
-    let (_presence, mut news) = Presence::start(lin.client, waits, friends, heard);
+    let (_presence, mut news) = Presence::start(lin.client, waits, friends, nowhere_else(), heard);
     let seen = async |id, at: &Helper| {
         hints
             .send(Discovered::PeerSeen {

@@ -15,8 +15,8 @@ use std::time::Duration;
 use common::{LONG, Requester, within};
 use manyhands_peer::wire::{DeviceName, Digest, RendezvousEvent, ServerAddress};
 use manyhands_peer::{
-    DeviceIdentity, Discovered, HintOrigin, InterfaceRule, Member, Presence, PresenceNews,
-    PresenceWaits, RendezvousState, ServerFault, ServerLink, look_at_server,
+    DeviceIdentity, Discovered, HintOrigin, Member, Presence, PresenceNews, PresenceWaits,
+    RendezvousState, ServerFault, ServerLink, look_at_server,
 };
 use manyhands_rendezvous::{Config, Server};
 use meeting::{
@@ -53,6 +53,7 @@ async fn two_members_find_each_other_by_the_server_alone_and_part() {
         lin.client.clone(),
         PresenceWaits::default(),
         watch::channel(BTreeSet::new()).1,
+        common::nowhere_else(),
         heard,
     );
     let mut lins = Met::start(40_001, std::slice::from_ref(&group), |options| {
@@ -414,7 +415,7 @@ fn listening_to(liar: Liar) -> Told {
     let group = liar.invite();
     let met = Met::start(40_001, std::slice::from_ref(&group), |options| {
         options.insecure_http = true;
-        options.interfaces = InterfaceRule::Usual;
+        options.loopback = false;
     });
     Told { liar, group, ana: DeviceIdentity::generate().unwrap(), met }
 }

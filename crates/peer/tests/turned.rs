@@ -109,8 +109,13 @@ async fn the_look_out_sees_it_as_soon_as_it_has_called() {
     let (_server, lin, mo) = two().await;
     let (hints, heard) = mpsc::channel(16);
     let friends = watch::channel(BTreeSet::new()).1;
-    let (_presence, mut news) =
-        Presence::start(lin.client.clone(), PresenceWaits::default(), friends, heard);
+    let (_presence, mut news) = Presence::start(
+        lin.client.clone(),
+        PresenceWaits::default(),
+        friends,
+        nowhere_else(),
+        heard,
+    );
     let Device { mut met, .. } = lin;
     let hint = met.hint().await;
     assert!(matches!(hint, Discovered::PeerSeen { id, .. } if id == mo.met.id));

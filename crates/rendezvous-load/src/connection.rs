@@ -24,7 +24,7 @@ const WAIT: Duration = Duration::from_secs(30);
 /// No answer is longer: a list of 256 records.
 const MAX_ANSWER_BYTES: usize = 2 << 20;
 /// A connection that was idle for longer is not used again, as the program's own client does it.
-const IDLE: Duration = Duration::from_secs(5);
+const IDLE: Duration = Duration::from_secs(75);
 /// Of a hyper connection; it grows when an answer is longer.
 const READ_BUFFER_BYTES: usize = 8192;
 

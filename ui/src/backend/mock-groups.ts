@@ -1,6 +1,14 @@
 /** Simulated groups at rendezvous servers. */
 import { readInvite, readServer } from '../state/invite';
-import type { GroupRow, GroupState, InviteView, MemberRow, ServerFound, Together } from '../types';
+import type {
+  Callable,
+  GroupRow,
+  GroupState,
+  InviteView,
+  MemberRow,
+  ServerFound,
+  Together,
+} from '../types';
 import { failure } from './mock-download';
 
 /** How long a server takes to let this device in. */
@@ -12,6 +20,7 @@ export interface MockGroup {
   name: string;
   server?: string;
   state?: GroupState;
+  callable?: Callable;
   members?: MemberRow[];
 }
 
@@ -31,6 +40,7 @@ export class MockGroups {
     for (const { name, server = 'https://rendezvous.example.edu:8470', ...plan } of groups) {
       const row = this.#push(linkTo(server, idOf(server), name, this.#nextId), now);
       row.state = plan.state ?? { state: 'online' };
+      row.callable = plan.callable ?? { callable: 'yes' };
       row.members = plan.members ?? [];
     }
   }
@@ -106,7 +116,9 @@ export class MockGroups {
     const { name, server, serverId } = invite;
     const state: GroupState = { state: 'connecting' };
     const group = `group-${this.#nextId++}`;
-    const row = { group, name, server, serverId, state, listed: 0, reached: 0, members: [] };
+    const callable: Callable = { callable: 'unknown' };
+    const counts = { listed: 0, reached: 0 };
+    const row = { group, name, server, serverId, state, callable, ...counts, members: [] };
     this.#groups.push({ row, link, sinceMs: now });
     return row;
   }

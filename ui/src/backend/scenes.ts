@@ -212,6 +212,7 @@ const troubles: ServerTrouble[] = [
   'busy',
   'refused',
   'plain_http',
+  'too_many',
 ];
 const allWays: NoWay[] = ['no_route', 'other_device', 'no_address'];
 
@@ -325,7 +326,11 @@ const scenes: Record<string, { world: MockWorld; afterMs: number }> = {
       downloads: alone,
       groups: [
         { name: '1', state: { state: 'connecting' } },
-        { name: '2', members: allWays.map((why) => out(why, why, why)) },
+        {
+          name: '2',
+          callable: { callable: 'no', port: 26269 },
+          members: allWays.map((why) => out(why, why, why)),
+        },
         { name: '' },
         ...troubles.map((why, i): MockGroup => {
           return { name: `${3 + i}`, state: { state: 'trouble', why, retryInS: 40 * i } };

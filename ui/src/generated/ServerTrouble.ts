@@ -3,4 +3,4 @@
 /**
  * Why a rendezvous server is of no use now.
  */
-export type ServerTrouble = "unknown_name" | "no_answer" | "other_key" | "no_server" | "clock" | "busy" | "refused" | "plain_http";
+export type ServerTrouble = "unknown_name" | "no_answer" | "other_key" | "no_server" | "clock" | "busy" | "refused" | "plain_http" | "too_many";

@@ -271,6 +271,11 @@ const serverTroubles: Record<ServerTrouble, { title: string; text: (port: string
     text: () =>
       'The server’s address begins with http://. Ask whoever runs it for one with https://. Where something else takes care of encryption, start Manyhands with --insecure-http.',
   },
+  too_many: {
+    title: 'This group is not used',
+    text: () =>
+      'This device is in groups of too many servers, or in too many groups of one. Leave a group that you no longer need.',
+  },
 };
 
 /** What went wrong, in a few words, and what the user can do. `hint` is the sentence of `FailureCode::hint`. */
@@ -810,6 +815,9 @@ export const en = {
     stillKnown: 'Who was listed last:',
     /** Beside the name. */
     reached: (reached: string, listed: string) => `${reached} of ${listed} reached`,
+    /** The server has tried to call this device. `port`: where it listens. */
+    notCallable: (port: string) =>
+      `The server could not open a connection to this computer. Who cannot either asks it to call; a firewall rule that lets in TCP port ${port} helps.`,
     nobody: 'Nobody else is listed right now. Whoever has the invite and is online appears here.',
     members: (name: string) => `Members of ${name}`,
     member: {

@@ -357,6 +357,11 @@ export const zhCN: Catalogue = {
       text: () =>
         '服务器的地址以 http:// 开头。请向其管理者索要以 https:// 开头的地址。如果加密由其他方式保证，请用 --insecure-http 启动 Manyhands。',
     },
+    too_many: {
+      title: '这个群组没有使用',
+      text: () =>
+        '本机加入的群组涉及太多服务器，或者同一台服务器上的群组太多。请退出不再需要的群组。',
+    },
   },
 
   list: {
@@ -659,6 +664,8 @@ export const zhCN: Catalogue = {
     retryNow: '正在重试。',
     stillKnown: '上次列出的人：',
     reached: (reached, listed) => `${listed} 人中已联系 ${reached} 人`,
+    notCallable: (port) =>
+      `服务器无法连接到本机。同样连接不上的人会请本机呼叫他们；在防火墙中放行 TCP 端口 ${port} 会有帮助。`,
     nobody: '此刻没有列出其他人。有邀请并且在线的人会出现在这里。',
     members: (name) => `${name} 的成员`,
     member: {

@@ -3,9 +3,10 @@ import { flushSync } from 'svelte';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { en } from '../i18n/en';
 import { speech } from '../i18n/index.svelte';
-import type { Candidate } from '../types';
+import type { Candidate, GroupRow } from '../types';
 import Answers from './Answers.svelte';
 import AskDialog from './AskDialog.svelte';
+import GroupCard from './GroupCard.svelte';
 import PairingDialog from './PairingDialog.svelte';
 import QuitDialog from './QuitDialog.svelte';
 import RequestCard from './RequestCard.svelte';
@@ -139,4 +140,36 @@ test('what only goes on does not keep the buttons of a pairing deaf; what is typ
   pass(310);
   await fireEvent.click(notSame);
   expect(onanswer.mock.calls).toEqual([[false]]);
+});
+
+test('a group says it where its server could not call this device, and where it is one too many', async () => {
+  const group: GroupRow = {
+    group: 'g',
+    name: 'Dorm 7',
+    server: 'https://a.example:8470',
+    serverId: 'id',
+    state: { state: 'online' },
+    callable: { callable: 'no', port: 26_270 },
+    listed: 1,
+    reached: 0,
+    members: [],
+  };
+  const props = {
+    peers: [],
+    port: 26_270,
+    oninvite: vi.fn(),
+    onsettings: vi.fn(),
+    onmenu: vi.fn(),
+  };
+  const { rerender } = render(GroupCard, { group, ...props });
+  expect(screen.getByTestId('not-callable').textContent).toContain('TCP port 26270');
+  for (const callable of ['yes', 'unknown'] as const) {
+    await rerender({ group: { ...group, callable: { callable } }, ...props });
+    expect(screen.queryByTestId('not-callable')).toBeNull();
+  }
+  const state = { state: 'trouble', why: 'too_many', retryInS: 0 } as const;
+  await rerender({ group: { ...group, callable: { callable: 'unknown' }, state }, ...props });
+  const told = screen.getByTestId('server-trouble').textContent;
+  expect(told).toContain(en.serverTroubles.too_many.title);
+  expect(told).not.toContain(en.groups.retryNow);
 });

@@ -18,6 +18,7 @@ const group = (state: GroupRow['state'], members: MemberRow[] = []): GroupRow =>
   server: 'https://a.example:8470',
   serverId: 'id',
   state,
+  callable: { callable: 'unknown' },
   listed: members.length,
   reached: 0,
   members,

@@ -11,7 +11,7 @@ use manyhands_core::{GroupId, PeerId, Rings};
 use manyhands_peer::wire::Invite;
 use manyhands_peer::{
     Discovered, DiscoveryOptions, HintOrigin, MAX_LISTED, NoWay, Rendezvous, RendezvousOptions,
-    RendezvousState, ServerLink,
+    RendezvousState, ServerFault, ServerLink,
 };
 use manyhands_store::{Group, Meeting};
 use tokio::sync::{mpsc, watch};
@@ -188,7 +188,9 @@ impl Network {
             let reached = listed.iter().filter(|(id, _)| self.online.contains_key(id)).count();
             let row = groups::row(group, groups::state(status, Instant::now()))?;
             let count = |of: usize| u32::try_from(of).unwrap_or(u32::MAX);
-            let row = GroupRow { listed: count(listed.len()), reached: count(reached), ..row };
+            let callable = groups::callable(status, self.server.port());
+            let (listed_count, reached) = (count(listed.len()), count(reached));
+            let row = GroupRow { callable, listed: listed_count, reached, ..row };
             if !members {
                 return Some(row);
             }
@@ -302,8 +304,10 @@ impl Network {
 
     /// Whether anything is shown of how others are found that changes with time alone.
     pub fn finding_shows_time(&self, now: Duration) -> bool {
-        let in_trouble =
-            |group: &manyhands_peer::GroupStatus| matches!(group.link, ServerLink::Trouble { .. });
+        let in_trouble = |group: &manyhands_peer::GroupStatus| match group.link {
+            ServerLink::Trouble { why, .. } => why != ServerFault::TooMany,
+            ServerLink::Connecting | ServerLink::Online => false,
+        };
         self.finding.rings.any(now) || self.finding.state.borrow().groups.values().any(in_trouble)
     }
 }

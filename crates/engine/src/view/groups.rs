@@ -24,6 +24,8 @@ pub struct GroupRow {
     /// The server's id.
     pub server_id: String,
     pub state: GroupState,
+    /// Whether its server could open a connection to this device: a hint.
+    pub callable: Callable,
     /// How many are listed, without this device …
     pub listed: u32,
     /// … and how many of them are reached.
@@ -50,6 +52,20 @@ pub enum GroupState {
     },
 }
 
+/// Whether a rendezvous server could open a connection to this device, when it was asked last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "callable", rename_all = "snake_case")]
+#[ts(export)]
+pub enum Callable {
+    /// It was not asked, or does not say.
+    Unknown,
+    Yes,
+    No {
+        /// Where this device listens.
+        port: u16,
+    },
+}
+
 /// Why a rendezvous server is of no use now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
@@ -71,6 +87,8 @@ pub enum ServerTrouble {
     Refused,
     /// Its address is `http://`, without encryption, and this program was not told to put up with that.
     PlainHttp,
+    /// This device is in groups of more servers, or in more groups of one, than it can use: this one is left out.
+    TooMany,
 }
 
 /// Somebody who is listed in a group.

@@ -40,6 +40,10 @@ impl Said {
         self.reached = address;
     }
 
+    pub(super) fn reached_at(&self) -> Option<SocketAddr> {
+        self.reached
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.by.is_empty()
     }

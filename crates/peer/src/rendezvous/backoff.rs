@@ -51,7 +51,8 @@ impl Backoff {
             | ServerFault::NoServer
             | ServerFault::Clock
             | ServerFault::Refused
-            | ServerFault::PlainHttp => waits.retry_hopeless,
+            | ServerFault::PlainHttp
+            | ServerFault::TooMany => waits.retry_hopeless,
         };
         let doubled = waits.retry.saturating_mul(1 << (self.failures - 1).min(16));
         doubled.min(longest).mul_f64(random).max(MIN_PAUSE)

@@ -120,6 +120,10 @@ impl Way {
         Ok(Self { host, port, authority, tls, waits })
     }
 
+    pub(super) fn waits(&self) -> &RendezvousWaits {
+        &self.waits
+    }
+
     /// A connection to whichever address answers first as the server must.
     pub(super) async fn connect(&self) -> Result<Connection, Failure> {
         let (stream, key) = self.open().await?;

@@ -26,6 +26,9 @@ pub enum ServerFault {
     /// Everybody on the way could read and change what is said.
     #[error("the server is reached by plain http, which has to be allowed")]
     PlainHttp,
+    /// Nothing is tried: this device would have to leave some of its groups.
+    #[error("this device is in groups of more servers, or in more groups of one, than it can use")]
+    TooMany,
 }
 
 /// What has failed, and what is to be done about it.

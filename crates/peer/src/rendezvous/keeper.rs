@@ -12,9 +12,9 @@ use tracing::debug;
 
 use super::connect::Way;
 use super::fault::{Failure, ServerFault};
-use super::own::OwnAddresses;
 use super::session::{Open, Speaker};
 use super::{Calls, Views};
+use crate::own::OwnAddresses;
 
 /// A member is rung at most so often …
 const RING_PAUSE: Duration = Duration::from_secs(15);
@@ -29,6 +29,8 @@ pub(super) struct Keeper {
     pub(super) speaker: Speaker,
     /// The session, as long as it may be good.
     pub(super) open: Option<Open>,
+    /// Where this device is published to be.
+    published: watch::Sender<Vec<SocketAddr>>,
     port: u16,
     loopback: bool,
     /// Who is to be rung.
@@ -48,7 +50,13 @@ impl Keeper {
         views: Views,
         calls: Option<Calls>,
     ) -> Self {
-        Self { speaker, open: None, port, loopback, rings, rung: BTreeMap::new(), views, calls }
+        let (rung, published) = (BTreeMap::new(), watch::channel(Vec::new()).0);
+        Self { speaker, open: None, published, port, loopback, rings, rung, views, calls }
+    }
+
+    /// Where this device is published to be, from now on.
+    pub(super) fn published(&self) -> watch::Receiver<Vec<SocketAddr>> {
+        self.published.subscribe()
     }
 
     /// A session, and this device listed in it; gives what was published and when to say it again.
@@ -63,6 +71,7 @@ impl Keeper {
         let Some(open) = &self.open else { return Err(Failure::of(ServerFault::NoAnswer)) };
         let addresses = own.published(self.port, open.observed, self.loopback);
         let next = self.speaker.publish(way, open, &addresses).await?;
+        self.published.send_replace(addresses.clone());
         Ok((addresses, next))
     }
 
@@ -82,6 +91,13 @@ impl Keeper {
                     // The session may be another by now, which sees this device somewhere else.
                     let addresses = own.published(self.port, open.observed, self.loopback);
                     let published = self.speaker.publish(way, &open, &addresses).await;
+                    if published.is_ok() {
+                        self.published.send_if_modified(|before| {
+                            let changed = *before != addresses;
+                            *before = addresses;
+                            changed
+                        });
+                    }
                     let next = published.or_else(|failure| match failure.fault {
                         // Busy, and the session is good: the stream goes on.
                         ServerFault::Busy => {
@@ -89,13 +105,17 @@ impl Keeper {
                         }
                         _ => Err(failure),
                     });
-                    // Only this: a renewal puts off nothing.
+                    // Only this: a renewal puts off nothing, …
                     next.map(|next| publish_at = Instant::now() + next)
                 }
                 () = sleep_until(open.renew_at) => {
-                    self.speaker.open(way).await.map(|open| {
-                        token.send_replace(open.token);
-                        self.open = Some(open);
+                    self.speaker.open(way).await.map(|new| {
+                        token.send_replace(new.token);
+                        // … and where the server sees this device somewhere else, the others hear of it at once.
+                        if new.observed != open.observed {
+                            publish_at = Instant::now();
+                        }
+                        self.open = Some(new);
                     })
                 }
                 Some(peer) = self.rings.recv() => {

@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::Member;
-use super::own::reachable;
 use crate::discovery::{Discovered, HintOrigin};
+use crate::own::reachable;
 
 /// Members of a group that are remembered. Servers take in no more.
 pub(super) const MAX_MEMBERS: usize = 1000;

@@ -18,8 +18,9 @@ use super::connect::{Certificate, Way};
 use super::fault::Failure;
 use super::keeper::Keeper;
 use super::listener::Listener;
-use super::own::OwnAddresses;
+use super::probe::Prober;
 use super::{RendezvousWaits, ServerLink};
+use crate::own::OwnAddresses;
 
 /// After the network has changed or the machine has slept, it takes a moment until everything is there, and everybody comes back.
 const MOVED: Duration = Duration::from_secs(1);
@@ -39,6 +40,7 @@ pub(super) struct ServerTask {
     pub(super) place: Place,
     pub(super) keeper: Keeper,
     pub(super) listener: Listener,
+    pub(super) prober: Prober,
     pub(super) groups: watch::Receiver<Vec<Arc<GroupKey>>>,
     pub(super) own: watch::Receiver<OwnAddresses>,
 }
@@ -155,9 +157,11 @@ impl ServerTask {
         self.listener.set_clock(open.ahead_s);
         let (token, tokens) = watch::channel::<Bytes32>(open.token);
         let line = self.keeper.speaker.take_line();
+        let (published, groups) = (self.keeper.published(), self.keeper.speaker.groups());
         Ok(tokio::select! {
             failure = self.keeper.keep(way, &own, next, &token) => Ended::Failed(failure),
             failure = self.listener.listen(way, &tokens, line, backoff) => Ended::Failed(failure),
+            never = self.prober.follow(way, &tokens, published, &groups) => match never {},
             Ok(()) = self.groups.changed() => Ended::Regrouped,
             Ok(()) = self.own.changed() => Ended::Moved,
         })

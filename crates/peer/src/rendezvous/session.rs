@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use http::{Method, StatusCode};
 use manyhands_core::{GroupId, PeerId};
 use manyhands_identity::{DeviceIdentity, GroupKey, device_of_key, sign_record, verify};
@@ -14,17 +15,22 @@ use manyhands_wire::{
     RECORD_VERSION, Ring, ServerHello, Session, SessionRequest, Text, group_statement,
     server_statement, session_statement,
 };
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use super::connect::{Connection, Way};
+use super::connect::{Connection, MAX_MESSAGE_BYTES, Way};
 use super::fault::{Failure, ServerFault};
 
 /// A session is replaced when less than this, or a third of it, is left.
 const RENEW_BEFORE: Duration = Duration::from_secs(120);
 /// A server that wants to hear of us more often is not obeyed, nor one that waits until the record has expired.
 const PUBLISH_PAUSES: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(90));
-/// A connection that was idle for longer is left to the server to close, and a new one made.
-const IDLE: Duration = Duration::from_secs(5);
+/// A connection that was idle for longer is not used again. Servers keep one for as long (`idle_s`), and this one is held until the
+/// next heartbeat anyway: to use it for that, the longest pause but the very longest included, saves a handshake each time.
+const IDLE: Duration = Duration::from_secs(75);
+/// After so long the server, or something on the way, may have given it up without a word.
+const FRESH: Duration = Duration::from_secs(5);
 
 /// An open session.
 #[derive(Clone, Debug)]
@@ -114,26 +120,27 @@ impl Speaker {
 
     /// Opens a session: the server proves its key, this device its own and that it is a member.
     pub(super) async fn open(&mut self, way: &Way) -> Result<Open, Failure> {
-        let mut line = self.line(way).await?;
         let server_key = match &self.server_key {
             Some(key) => key.clone(),
             None => {
-                let hello = server_hello(&mut line).await?;
+                let path = (Method::GET, "/v1/server");
+                let hello = self.call::<(), _>(way, path, None, None, StatusCode::OK).await?;
+                let hello = check_hello(hello)?;
                 if hello.id.0 != *self.server.as_bytes() {
                     return Err(Failure::of(ServerFault::OtherKey));
                 }
                 self.server_key.insert(hello.key).clone()
             }
         };
-        let challenge: Challenge = line
-            .call::<(), _>((Method::POST, "/v1/challenges"), None, None, StatusCode::OK)
-            .await?;
+        let path = (Method::POST, "/v1/challenges");
+        let challenge = self.call::<(), Challenge>(way, path, None, None, StatusCode::OK).await?;
         let server = Digest(*self.server.as_bytes());
         let device = Digest(*self.identity.id().as_bytes());
         let client_nonce = Bytes32(rand::random());
         let request = self.request(&server, &device, challenge.nonce, client_nonce)?;
         let path = (Method::POST, "/v1/sessions");
-        let session: Session = line.call(path, None, Some(&request), StatusCode::CREATED).await?;
+        let session: Session =
+            self.call(way, path, None, Some(&request), StatusCode::CREATED).await?;
         // Before this nothing has been told that somebody else could use.
         let statement = server_statement(&server, &device, &client_nonce);
         let proved = verify(server_key.as_bytes(), &statement, session.signature.as_bytes());
@@ -145,12 +152,11 @@ impl Speaker {
             return Err(Failure::of(ServerFault::Clock));
         }
         let ahead_s = session.now_s.wrapping_sub(now_s).cast_signed();
-        self.line = Some((line, Instant::now()));
         let lasts = Duration::from_secs(u64::from(session.expires_in_s));
         let now = Instant::now();
         Ok(Open {
             token: session.token,
-            renew_at: now + renew_after(lasts, rand::random()),
+            renew_at: now + renew_after(lasts, way.waits().session, rand::random()),
             began_at: now,
             ends_at: now + lasts,
             ahead_s,
@@ -199,11 +205,9 @@ impl Speaker {
         loop {
             tries += 1;
             let publication = self.publication(addresses)?;
-            let mut line = self.line(way).await?;
             let path = (Method::PUT, "/v1/presence");
             let published: Result<Published, _> =
-                line.call(path, Some(&open.token), Some(&publication), StatusCode::OK).await;
-            self.line = Some((line, Instant::now()));
+                self.call(way, path, Some(&open.token), Some(&publication), StatusCode::OK).await;
             match published {
                 Ok(Published { next_after_ms }) => {
                     let (least, most) = PUBLISH_PAUSES;
@@ -262,9 +266,9 @@ impl Speaker {
         to: PeerId,
     ) -> Result<(), Failure> {
         let ring = Ring { group: Digest(*group.as_bytes()), to: Digest(*to.as_bytes()) };
-        let body = serde_json::to_vec(&ring).map_err(|_| Failure::of(ServerFault::Refused))?;
+        let body = json(&ring)?;
         let post = (Method::POST, "/v1/rings");
-        self.plain(way, open, post, Some(body), StatusCode::ACCEPTED).await
+        self.ask(way, post, Some(&open.token), Some(body), StatusCode::ACCEPTED).await.map(drop)
     }
 
     /// Leaves a group, or all of the session.
@@ -279,44 +283,78 @@ impl Speaker {
             |group| format!("/v1/presence?group={group}"),
         );
         let delete = (Method::DELETE, path.as_str());
-        self.plain(way, open, delete, None, StatusCode::NO_CONTENT).await
+        self.ask(way, delete, Some(&open.token), None, StatusCode::NO_CONTENT).await.map(drop)
     }
 
-    async fn plain(
+    /// One message there, one back.
+    async fn call<Q: Serialize, A: DeserializeOwned>(
         &mut self,
         way: &Way,
-        open: &Open,
-        (method, path): (Method, &str),
-        body: Option<Vec<u8>>,
+        path: (Method, &str),
+        token: Option<&Bytes32>,
+        message: Option<&Q>,
         expected: StatusCode,
-    ) -> Result<(), Failure> {
-        let mut line = self.line(way).await?;
-        let token = Some(&open.token);
-        let answer = line.send(method, path, token, body, Duration::ZERO, expected).await?;
-        line.collect(answer, super::connect::MAX_MESSAGE_BYTES).await?;
-        self.line = Some((line, Instant::now()));
-        Ok(())
+    ) -> Result<A, Failure> {
+        let body = message.map(json).transpose()?;
+        let bytes = self.ask(way, path, token, body, expected).await?;
+        serde_json::from_slice(&bytes).map_err(|_| Failure::of(ServerFault::NoServer))
     }
 
-    /// The connection of the last request, or a new one.
-    async fn line(&mut self, way: &Way) -> Result<Connection, Failure> {
-        match self.take_line() {
-            Some(line) if line.is_usable() => Ok(line),
-            _ => way.connect().await,
+    /// On the connection of the last request, or on a new one: also when that of the last turns out to be dead. Whatever is said
+    /// here may be said twice.
+    async fn ask(
+        &mut self,
+        way: &Way,
+        (method, path): (Method, &str),
+        token: Option<&Bytes32>,
+        body: Option<Vec<u8>>,
+        expected: StatusCode,
+    ) -> Result<Bytes, Failure> {
+        let idle = self.line.as_ref().map(|(_, used)| used.elapsed()).unwrap_or_default();
+        let kept = self.take_line().filter(Connection::is_usable);
+        let (mut line, mut second_try) = match kept {
+            Some(line) => (line, idle >= FRESH),
+            None => (way.connect().await?, false),
+        };
+        loop {
+            let (method, body) = (method.clone(), body.clone());
+            let asked = async {
+                let answer = line.send(method, path, token, body, Duration::ZERO, expected).await?;
+                line.collect(answer, MAX_MESSAGE_BYTES).await
+            };
+            match asked.await {
+                Err(failure) if failure.fault == ServerFault::NoAnswer => {
+                    if !std::mem::take(&mut second_try) {
+                        return Err(failure);
+                    }
+                    line = way.connect().await?;
+                }
+                done => {
+                    self.line = Some((line, Instant::now()));
+                    return done;
+                }
+            }
         }
     }
 }
 
+fn json<Q: Serialize>(message: &Q) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(message).map_err(|_| Failure::of(ServerFault::Refused))
+}
+
 /// When a session that `lasts` so long is replaced; `random` is in 0..1. Everybody has come back at the same moment once.
-fn renew_after(lasts: Duration, random: f64) -> Duration {
-    let latest = lasts.saturating_sub(RENEW_BEFORE.min(lasts / 3)).max(RENEW_BEFORE / 4);
+fn renew_after(lasts: Duration, least: Duration, random: f64) -> Duration {
+    let latest = lasts.saturating_sub(RENEW_BEFORE.min(lasts / 3)).max(least);
     latest.mul_f64(0.8 + 0.2 * random)
 }
 
 /// Who answers, if it is a rendezvous server whose protocol this device speaks.
 pub(super) async fn server_hello(line: &mut Connection) -> Result<ServerHello, Failure> {
     let path = (Method::GET, "/v1/server");
-    let hello: ServerHello = line.call::<(), _>(path, None, None, StatusCode::OK).await?;
+    check_hello(line.call::<(), _>(path, None, None, StatusCode::OK).await?)
+}
+
+fn check_hello(hello: ServerHello) -> Result<ServerHello, Failure> {
     let versions = hello.protocol.min..=hello.protocol.max;
     let itself = device_of_key(hello.key.as_bytes()).as_bytes() == &hello.id.0;
     if !versions.contains(&PROTOCOL_VERSION) || !itself {
@@ -342,7 +380,8 @@ mod tests {
     #[test]
     fn sessions_that_began_together_are_renewed_apart() {
         let lasts = Duration::from_secs(600);
-        let after = |random| renew_after(lasts, random).as_secs_f64().round();
+        let least = Duration::from_secs(30);
+        let after = |random| renew_after(lasts, least, random).as_secs_f64().round();
         assert_eq!((after(0.0), after(0.5), after(1.0)), (384.0, 432.0, 480.0));
     }
 }

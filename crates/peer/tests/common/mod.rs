@@ -23,8 +23,8 @@ use manyhands_core::{
 use manyhands_peer::wire::{DeviceName, FileName, Hello, HelpRequest, List, Mode, OriginName};
 use manyhands_peer::{
     ClientWaits, ContentSource, DeviceIdentity, EndedSession, FetchFailure, FetchOrder, Fetched,
-    Incoming, PeerClient, PeerServer, PresenceNews, RemotePeer, ServerOptions, ServerWaits,
-    Sources, TunnelOrder, TunnelSource, TunnelStream,
+    Incoming, OwnAddresses, PeerClient, PeerServer, PresenceNews, RemotePeer, ServerOptions,
+    ServerWaits, Sources, TunnelOrder, TunnelSource, TunnelStream,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -34,6 +34,11 @@ use url::Url;
 pub const MIB: u64 = 1 << 20;
 /// Longer than anything in a test takes, shorter than a test that hangs.
 pub const LONG: Duration = Duration::from_secs(30);
+
+/// A network that never changes.
+pub fn nowhere_else() -> watch::Receiver<OwnAddresses> {
+    watch::channel(OwnAddresses::default()).1
+}
 
 /// The next news of who is there; what is said of where somebody was found is passed over.
 pub async fn come_or_gone(news: &mut mpsc::Receiver<PresenceNews>) -> PresenceNews {

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,11 +19,11 @@ use manyhands_core::{GroupId, PeerId};
 use manyhands_identity::{GroupKey, GroupSecret, device_of_key, sign_record};
 use manyhands_peer::wire::{
     self, Blob, Bytes32, Challenge, DeviceName, Digest, GroupName, Invite, List, PresenceRecord,
-    Problem, ProblemCode, ProtocolRange, Publication, Published, RendezvousEvent, ServerAddress,
-    ServerHello, Session, SessionRequest, Text, server_statement,
+    Probed, Problem, ProblemCode, ProtocolRange, Publication, Published, RendezvousEvent,
+    ServerAddress, ServerHello, Session, SessionRequest, Text, server_statement,
 };
 use manyhands_peer::{
-    DeviceIdentity, Discovered, InterfaceRule, Member, Rendezvous, RendezvousOptions,
+    DeviceIdentity, Discovered, InterfaceRule, Member, OwnAddresses, Rendezvous, RendezvousOptions,
     RendezvousState, RendezvousWaits,
 };
 use manyhands_rendezvous::{Config, Server};
@@ -98,10 +98,11 @@ pub fn options(
     groups: watch::Receiver<Vec<Invite>>,
 ) -> RendezvousOptions {
     let name = DeviceName::neutralised(&format!("device {}", identity.id().short()));
+    let own = OwnAddresses::watch(InterfaceRule::Only(vec!["lo".into()]));
     RendezvousOptions {
-        interfaces: InterfaceRule::Only(vec!["lo".into()]),
+        loopback: true,
         waits: quick(),
-        ..RendezvousOptions::new(Arc::new(identity), port, name, groups)
+        ..RendezvousOptions::new(Arc::new(identity), port, name, groups, own)
     }
 }
 
@@ -163,6 +164,18 @@ pub struct Liar {
     pub ahead_s: Arc<Mutex<i64>>,
     /// The number that records have to exceed, and in the end the one of the last record.
     pub last_seq: Arc<Mutex<u64>>,
+    /// From where it says to see who opens a session, …
+    pub observed: watch::Sender<&'static str>,
+    /// … for how long that is good, and when it wants to hear again of who is there.
+    pub expires_in_s: Arc<AtomicUsize>,
+    pub next_after_ms: Arc<AtomicUsize>,
+    /// What was published, one after the other.
+    pub published: watch::Sender<Vec<PresenceRecord>>,
+    /// What is answered to probes, one after the other: reachable, or so many milliseconds too early.
+    pub probes: Arc<Mutex<Vec<Result<bool, u64>>>>,
+    pub connections: Arc<AtomicUsize>,
+    /// The next publication is read, and the connection closed without an answer.
+    pub hangs_up: Arc<AtomicBool>,
     /// Who proves the server's key.
     pub proves: Arc<Mutex<Arc<DeviceIdentity>>>,
 }
@@ -178,6 +191,13 @@ impl Liar {
             streams: Arc::default(),
             ahead_s: Arc::default(),
             last_seq: Arc::default(),
+            observed: watch::channel("127.0.0.1").0,
+            expires_in_s: Arc::new(AtomicUsize::new(600)),
+            next_after_ms: Arc::new(AtomicUsize::new(30_000)),
+            published: watch::channel(Vec::new()).0,
+            probes: Arc::default(),
+            connections: Arc::default(),
+            hangs_up: Arc::default(),
             proves: Arc::new(Mutex::new(identity.clone())),
             identity,
         };
@@ -185,10 +205,11 @@ impl Liar {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let liar = serving.clone();
+                liar.connections.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(async move {
                     let service = service_fn(move |request| {
                         let liar = liar.clone();
-                        async move { Ok::<_, Infallible>(liar.answer(request).await) }
+                        async move { liar.answer(request).await.ok_or("no answer") }
                     });
                     let connection = hyper::server::conn::http1::Builder::new();
                     connection.serve_connection(TokioIo::new(stream), service).await.ok();
@@ -210,10 +231,10 @@ impl Liar {
     async fn answer(
         &self,
         request: Request<Incoming>,
-    ) -> Response<UnsyncBoxBody<Bytes, Infallible>> {
+    ) -> Option<Response<UnsyncBoxBody<Bytes, Infallible>>> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let id = Digest(*self.identity.id().as_bytes());
-        match (&method, path.as_str()) {
+        Some(match (&method, path.as_str()) {
             (&Method::GET, "/v1/server") => json(&ServerHello {
                 id,
                 key: Blob::new(self.identity.public_key()).unwrap(),
@@ -232,9 +253,9 @@ impl Liar {
                 let proves = self.proves.lock().unwrap().clone();
                 let mut answer = json(&Session {
                     token: Bytes32([6; 32]),
-                    expires_in_s: 600,
+                    expires_in_s: self.expires_in_s.load(Ordering::SeqCst) as u32,
                     now_s: now_s().saturating_add_signed(*self.ahead_s.lock().unwrap()),
-                    observed: Text::cut("127.0.0.1"),
+                    observed: Text::cut(&self.observed.borrow()),
                     signature: Blob::new(proves.sign(&statement).unwrap()).unwrap(),
                 });
                 *answer.status_mut() = StatusCode::CREATED;
@@ -245,10 +266,15 @@ impl Liar {
                 let said: Publication = serde_json::from_slice(&body).unwrap();
                 let record: PresenceRecord =
                     serde_json::from_str(said.records.first().unwrap().payload.as_str()).unwrap();
+                if self.hangs_up.swap(false, Ordering::SeqCst) {
+                    return None;
+                }
                 let mut last_seq = self.last_seq.lock().unwrap();
                 if record.seq > *last_seq {
                     *last_seq = record.seq;
-                    return json(&Published { next_after_ms: 30_000 });
+                    self.published.send_modify(|published| published.push(record));
+                    let next_after_ms = self.next_after_ms.load(Ordering::SeqCst) as u64;
+                    return Some(json(&Published { next_after_ms }));
                 }
                 let mut old = Problem::new(ProblemCode::RecordOld);
                 old.last_seq = NonZeroU64::new(*last_seq);
@@ -261,6 +287,26 @@ impl Liar {
                 let said = stream_of(self.stream.subscribe());
                 Response::new(BodyExt::boxed_unsync(StreamBody::new(said)))
             }
+            (&Method::POST, "/v1/probes") => match self.probes.lock().unwrap().pop() {
+                Some(Ok(reachable)) => json(&Probed {
+                    address: self.at,
+                    reachable,
+                    why: None,
+                    retry_after_ms: Some(60_000),
+                }),
+                Some(Err(retry_after_ms)) => {
+                    let mut problem = Problem::new(ProblemCode::TooMany);
+                    problem.retry_after_ms = Some(retry_after_ms);
+                    let mut answer = json(&problem);
+                    *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+                    answer
+                }
+                None => {
+                    let mut answer = Response::new(Full::default().boxed_unsync());
+                    *answer.status_mut() = StatusCode::NOT_FOUND;
+                    answer
+                }
+            },
             (&Method::DELETE, _) => {
                 let mut answer = Response::new(Full::default().boxed_unsync());
                 *answer.status_mut() = StatusCode::NO_CONTENT;
@@ -271,7 +317,7 @@ impl Liar {
                 *answer.status_mut() = StatusCode::NOT_FOUND;
                 answer
             }
-        }
+        })
     }
 }
 

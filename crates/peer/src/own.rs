@@ -1,4 +1,6 @@
 //! Where this device can be reached, by its own knowledge, and who can be meant by an address of somebody else.
+//!
+//! One watch of it serves all who have to do something when the network changes: [`crate::Presence`], [`crate::Rendezvous`].
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, SystemTime};
@@ -10,6 +12,8 @@ use tracing::debug;
 
 use crate::discovery::{InterfaceRule, slept, usable};
 
+/// How often the addresses are looked at.
+const LOOK: Duration = Duration::from_secs(3);
 /// Ports below are those of services that nobody should be made to dial.
 const MIN_PORT: u16 = 1024;
 /// Of the documentation networks (RFC 5737, RFC 3849): in nobody's house, so that the way there is the default route.
@@ -21,16 +25,25 @@ const FAR_AWAY: [IpAddr; 2] = [
 
 /// The addresses of this device at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct OwnAddresses {
+pub struct OwnAddresses {
     /// The best first.
-    pub(super) ips: Vec<IpAddr>,
+    pub ips: Vec<IpAddr>,
     /// How often the machine has slept: everything has to be made anew then.
-    pub(super) slept: u64,
+    pub slept: u64,
 }
 
 impl OwnAddresses {
+    /// The addresses on interfaces that `rule` allows, from now on; a change is a change of the network, or the end of a sleep.
+    /// Looked at every 3 s until nobody listens any more.
+    #[must_use]
+    pub fn watch(rule: InterfaceRule) -> watch::Receiver<Self> {
+        let (own, seen) = watch::channel(Self { ips: now(&rule), slept: 0 });
+        tokio::spawn(look(rule, own));
+        seen
+    }
+
     /// What to publish: with the address from which the server was reached at the end.
-    pub(super) fn published(
+    pub(crate) fn published(
         &self,
         port: u16,
         observed: Option<IpAddr>,
@@ -53,7 +66,7 @@ impl OwnAddresses {
 }
 
 /// The address, if it can be another device's: a host's, on a port of ordinary programs.
-pub(super) fn reachable(address: SocketAddr, loopback: bool) -> Option<SocketAddr> {
+pub(crate) fn reachable(address: SocketAddr, loopback: bool) -> Option<SocketAddr> {
     let host = match address.ip() {
         IpAddr::V4(ip) => {
             !ip.is_unspecified()
@@ -74,9 +87,8 @@ pub(super) fn reachable(address: SocketAddr, loopback: bool) -> Option<SocketAdd
     (host && address.port() >= MIN_PORT).then(|| SocketAddr::new(address.ip(), address.port()))
 }
 
-/// Looks every `pause` until nobody listens any more.
-pub(super) async fn look(rule: InterfaceRule, pause: Duration, own: watch::Sender<OwnAddresses>) {
-    let mut looks = interval(pause);
+async fn look(rule: InterfaceRule, own: watch::Sender<OwnAddresses>) {
+    let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut clocks = (std::time::Instant::now(), SystemTime::now());
     loop {
@@ -99,7 +111,7 @@ pub(super) async fn look(rule: InterfaceRule, pause: Duration, own: watch::Sende
 }
 
 /// The addresses of now, that of the default route first.
-pub(super) fn now(rule: &InterfaceRule) -> Vec<IpAddr> {
+fn now(rule: &InterfaceRule) -> Vec<IpAddr> {
     let mut ips: Vec<_> = usable(rule).into_iter().map(|(_, ip)| ip).collect();
     let routes: Vec<_> = FAR_AWAY.into_iter().filter_map(way_to).collect();
     // IPv4 first where both are as good: IPv6 neighbours are filtered more often.
