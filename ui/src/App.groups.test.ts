@@ -376,7 +376,9 @@ test('to look in groups alone and be in none is warned of', async () => {
 });
 
 test('without a network an invite is told to be of no use now', async () => {
-  engine = new MockBackend({ networkFailure: 'no port' });
+  engine = new MockBackend({
+    networkFailure: { code: 'internal', message: 'no port', hint: '' },
+  });
   render(App, { backend: engine });
   await shown('alone');
   paste(link());

@@ -280,7 +280,7 @@ test('whoever is ticked is asked, helps after a moment, and is seen to', async (
   await fireEvent.click(box('Kim') as HTMLInputElement);
   expect(screen.getByTestId('ask-strangers').textContent).toContain(en.ask.strangersCarry('Kim'));
   await click('ask-submit');
-  expect(ask).toHaveBeenCalledWith(1, { who: 'mo,kim', waitS: 0 });
+  expect(ask).toHaveBeenCalledWith(1, { who: 'mo,kim', waitS: 0, mode: 'auto' });
   await gone('ask-dialog');
   await gone('help-offer');
   await waitFor(() =>
@@ -369,9 +369,12 @@ test('a clicked notification leads to the requests, past any dialog', async () =
 });
 
 test('without a network it works alone, and says why', async () => {
-  await open({ networkFailure: 'port 26269 cannot be listened on', peers: [] });
-  await waitFor(() => screen.getByText(en.notices.aloneText('port 26269 cannot be listened on')));
-  screen.getByTestId('alone');
+  const taken = { what: 'port-taken', parts: { address: '0.0.0.0:26269' } };
+  const networkFailure = { code: 'cannot-connect', message: 'in use', hint: '', ...taken };
+  await open({ networkFailure, peers: [] });
+  const why = 'Another program listens on 0.0.0.0:26269 already.';
+  await waitFor(() => screen.getByText(en.notices.aloneText(why)));
+  expect(screen.getByTestId('alone').textContent).toContain(why);
   for (const name of ['go-friends', 'lending-switch', 'ask-friends', 'online-now']) {
     expect(screen.queryByTestId(name)).toBeNull();
   }

@@ -26,7 +26,7 @@ pub use crate::core::{Core, CoreError, DownloadState};
 pub use accept::{
     Accepted, AnswerHead, Asked, ContentRange, Rejection, accept, parse_content_range,
 };
-pub use failure::{Failure, FailureCode};
+pub use failure::{Failure, FailureCode, What};
 pub use geometry::{Geometry, PieceIndex};
 pub use help::{
     AcceptRule, Ask, AskError, AskState, AskTerms, AskedPeer, DeskBounds, DeskEffect, DeskInput,

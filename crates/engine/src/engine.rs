@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use manyhands_core::{
     Ask, AskTerms, Core, CoreError, DEFAULT_CONNECTIONS, DownloadId, DownloadSpec, Failure,
-    FailureCode, GroupId, HeaderField, HelpId, MAX_CONNECTIONS, ModeWish, PeerId,
+    FailureCode, GroupId, HeaderField, HelpId, MAX_CONNECTIONS, ModeWish, PeerId, What,
 };
-use manyhands_origin::{Options, Origins};
+use manyhands_origin::{HeaderError, Options, Origins};
 use manyhands_store::{Locked, Meeting, Opened, ProfileLock, Store};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -25,8 +25,9 @@ use crate::profile::{Change, Known};
 use crate::saver::Saver;
 use crate::shell::{Clock, Command, Facts, Shell};
 use crate::view::{
-    Decision, DownloadRow, HelpingRow, InviteView, LendingChange, Lookout, PairingRow,
-    PairingState, PeerRow, Query, RequestRow, RuleTerms, ServerFound, Terms, View, Welcome,
+    Decision, DownloadRow, FailureView, HelpingRow, InviteView, LendingChange, Lookout, PairingRow,
+    PairingState, PeerRow, Query, Recovered, RequestRow, RuleTerms, ServerFound, Terms, View,
+    Welcome,
 };
 use crate::writer::Writer;
 
@@ -81,8 +82,8 @@ pub(crate) struct WeakEngine {
 struct Seen {
     changes: watch::Receiver<u64>,
     download_dir: PathBuf,
-    recovered: Option<String>,
-    network_failure: Option<String>,
+    recovered: Option<Recovered>,
+    network_failure: Option<FailureView>,
     /// Whoever listens has a window.
     raised: Arc<watch::Sender<Raised>>,
     device: Option<Device>,
@@ -197,10 +198,10 @@ impl Engine {
             match Network::start(wanted, &store, &settings, Clock::local()).await {
                 Ok(started) => network = Some(started),
                 Err(why) if config.or_alone => {
-                    tracing::warn!(why, "others cannot be met");
-                    network_failure = Some(why);
+                    tracing::warn!(%why, "others cannot be met");
+                    network_failure = Some(why.into());
                 }
-                Err(why) => return Err(OpenError::Network(why)),
+                Err(why) => return Err(OpenError::Network(why.message)),
             }
         }
         let alone = match &network {
@@ -616,7 +617,7 @@ impl Engine {
     /// What to tell the user when the profile was damaged and the list had to be rebuilt.
     #[must_use]
     pub fn recovered(&self) -> Option<&str> {
-        self.seen.recovered.as_deref()
+        self.seen.recovered.as_ref().map(|recovered| recovered.text.as_str())
     }
 
     /// Stops everything and waits until all is stored; the downloads go on at the next start.
@@ -656,14 +657,15 @@ impl Engine {
         let dir = new.dir.clone().unwrap_or_else(|| self.seen.download_dir.clone());
         if !dir.is_absolute() {
             let message = format!("{} is not an absolute path.", dir.display());
-            return Err(Failure::new(FailureCode::Folder, message));
+            return Err(Failure::new(FailureCode::Folder, message)
+                .because(What::RelativePath, [&dir.display()]));
         }
         let out = new.out.as_deref().map(str::trim).filter(|out| !out.is_empty());
         if let Some(out) = out
             && manyhands_origin::safe_name(out).as_deref() != Some(out)
         {
             let message = format!("{out:?} cannot be the name of a file.");
-            return Err(Failure::new(FailureCode::BadName, message));
+            return Err(Failure::new(FailureCode::BadName, message).because(What::FileName, [&out]));
         }
         let sha256 = new.sha256.as_deref().map(str::trim).filter(|digest| !digest.is_empty());
         let sha256 = sha256.map(str::parse).transpose();
@@ -688,7 +690,14 @@ pub fn check_header(text: &str) -> Result<HeaderField, Failure> {
         if let Some(first) = text.get_mut(..1) {
             first.make_ascii_uppercase();
         }
-        Failure::new(FailureCode::BadHeader, format!("{text}."))
+        let failure = Failure::new(FailureCode::BadHeader, format!("{text}."));
+        match &why {
+            HeaderError::Shape => failure.because(What::HeaderShape, []),
+            HeaderError::Name(name) => failure.because(What::HeaderName, [name]),
+            HeaderError::Value(name) => failure.because(What::HeaderValue, [name]),
+            HeaderError::TooLong(name) => failure.because(What::LongHeader, [name]),
+            HeaderError::Ours(name) => failure.because(What::OurHeader, [name]),
+        }
     })
 }
 
@@ -696,7 +705,7 @@ fn refused(error: CoreError) -> Failure {
     Failure::new(FailureCode::Internal, format!("This cannot be done: {error}."))
 }
 
-pub(crate) type OpenProfile = (ProfileLock, Store, Option<String>);
+pub(crate) type OpenProfile = (ProfileLock, Store, Option<Recovered>);
 
 pub(crate) fn open_profile(data_dir: &Path) -> Result<OpenProfile, OpenError> {
     let cannot = |cause: String| OpenError::Profile { data_dir: data_dir.to_owned(), cause };
@@ -708,14 +717,16 @@ pub(crate) fn open_profile(data_dir: &Path) -> Result<OpenProfile, OpenError> {
     let recovered = match opened {
         Opened::Clean => None,
         Opened::Rebuilt { set_aside, downloads } => {
+            let set_aside = set_aside.map(|path| path.display().to_string());
             let aside = set_aside
-                .map(|path| format!(" It was kept as {}.", path.display()))
+                .as_ref()
+                .map(|path| format!(" It was kept as {path}."))
                 .unwrap_or_default();
             let text = format!(
                 "The database was damaged.{aside} The list was rebuilt from its last good copy: {downloads} downloads; unfinished ones begin anew."
             );
             tracing::warn!("{text}");
-            Some(text)
+            Some(Recovered { downloads: downloads as u32, set_aside, text })
         }
     };
     Ok((lock, store, recovered))

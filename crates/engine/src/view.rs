@@ -3,6 +3,7 @@
 //! TypeScript for the web UI is generated from here into `ui/src/generated/`. Byte counts travel as JSON numbers, which are
 //! exact up to 2^53 − 1; larger files are refused when their length becomes known.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use manyhands_core::{AcceptRule, Failure, HelpMode, Hours, LendRule};
@@ -49,10 +50,23 @@ pub enum Filter {
 pub struct Welcome {
     /// Where downloads go when nothing else is said.
     pub download_dir: String,
-    /// What to tell the user, in English, when the profile was damaged and the list had to be rebuilt.
-    pub recovered: Option<String>,
-    /// Why others cannot be met, in English; the program works alone.
-    pub network_failure: Option<String>,
+    /// When the profile was damaged and the list had to be rebuilt.
+    pub recovered: Option<Recovered>,
+    /// Why others cannot be met; the program works alone.
+    pub network_failure: Option<FailureView>,
+}
+
+/// A list that was rebuilt from its last good copy. What was unfinished begins anew.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct Recovered {
+    /// How many are in it.
+    pub downloads: u32,
+    /// Where the damaged database was kept, if it was.
+    pub set_aside: Option<String>,
+    /// English.
+    pub text: String,
 }
 
 /// The answer to a [`Query`].
@@ -557,6 +571,14 @@ pub struct FailureView {
     pub message: String,
     /// English.
     pub hint: String,
+    /// What exactly happened, where that is known: front ends make a sentence of it …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub what: Option<String>,
+    /// … with these, by name: hosts, numbers, paths.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[ts(as = "Option<BTreeMap<String, String>>", optional)]
+    pub parts: BTreeMap<String, String>,
 }
 
 impl From<Failure> for FailureView {
@@ -565,6 +587,8 @@ impl From<Failure> for FailureView {
             code: failure.code.as_str().to_owned(),
             hint: failure.code.hint().to_owned(),
             message: failure.message,
+            what: failure.what.map(|what| what.as_str().to_owned()),
+            parts: failure.parts,
         }
     }
 }
@@ -691,6 +715,10 @@ pub struct Candidate {
     /// How it would help: `relay` learns neither link nor content, `fetch` learns both.
     #[ts(type = "'fetch' | 'relay'")]
     pub mode: HelpMode,
+    /// Whether it could help where only carrying the connection is wanted …
+    pub relays: bool,
+    /// … and where only fetching is.
+    pub fetches: bool,
     /// Its last answer for this download.
     pub state: Option<HelpState>,
 }
@@ -713,6 +741,10 @@ pub struct LogLine {
     pub at_unix_ms: u64,
     /// English.
     pub text: String,
+    /// Why, where it tells of a failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub failure: Option<FailureView>,
 }
 
 /// A peer that one download has asked for help.

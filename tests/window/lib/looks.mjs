@@ -45,7 +45,7 @@ export async function rests(app) {
 }
 
 /** A run of English: three words of letters in a row. Names, hosts, paths and links have none. */
-const ENGLISH = String.raw`(?<![\w/.:@-])[A-Za-z][a-z]+ [a-z]+ [a-z]+`;
+export const ENGLISH = String.raw`(?<![\w/.:@-])[A-Za-z][a-z]+ [a-z]+ [a-z]+`;
 
 /** No sentence in the page is left in English: neither what is shown nor what is read out or shown as a hint. */
 export async function isTranslated(app, where) {

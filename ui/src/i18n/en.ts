@@ -1,4 +1,5 @@
 import type { AskChoice } from '../state/choices';
+import type { HelpWish } from '../state/together';
 import type {
   Action,
   Filter,
@@ -13,6 +14,7 @@ import type {
   Together,
   VerificationView,
 } from '../types';
+import { failures, whats } from './failures.en';
 
 const verifications: Record<VerificationView, string> = {
   verified: 'verified',
@@ -149,6 +151,22 @@ const pairingStates: Record<
   },
 };
 
+/** How those who are asked are to help: what the choice is called … */
+const helpWishes: Record<HelpWish, string> = {
+  auto: 'Automatic',
+  relay: 'Only carry',
+  fetch: 'Only fetch',
+};
+
+/** … and what it means. */
+const helpWishHelp: Record<HelpWish, string> = {
+  auto: 'They carry your encrypted connection where that is possible, and fetch where it is not.',
+  relay:
+    'They only pass your encrypted connection on: they learn neither link nor content. It needs https.',
+  fetch:
+    'They download from the server themselves, so they learn the link. What they bring is proved only where its SHA-256 is known.',
+};
+
 const accepts: Record<Lending['accept'], string> = {
   ask: 'Ask me each time',
   friends: 'Help friends at once',
@@ -273,160 +291,14 @@ const serverTroubles: Record<ServerTrouble, { title: string; text: (port: string
   },
 };
 
-/** What went wrong, in a few words, and what the user can do. `hint` is the sentence of `FailureCode::hint`. */
-const failures = {
-  'bad-url': {
-    title: 'This is no link',
-    hint: 'Check the link: it should look like https://example.org/file.',
-  },
-  'unknown-scheme': {
-    title: 'This kind of link cannot be downloaded',
-    hint: 'Links that begin with http, https or ftp can be downloaded.',
-  },
-  'bad-name': {
-    title: 'This cannot be the name of a file',
-    hint: 'Choose a name without slashes and other special characters.',
-  },
-  'bad-digest': {
-    title: 'This is no SHA-256',
-    hint: 'Paste the whole SHA-256: 64 digits and letters a to f.',
-  },
-  'bad-header': {
-    title: 'This is no header that can be sent',
-    hint: 'Write one header a line, as in Cookie: name=value.',
-  },
-  'not-found': {
-    title: 'The server has no such file',
-    hint: 'Check the link, or look for a newer one on the page that it came from.',
-  },
-  'refused-by-server': {
-    title: 'The server refuses',
-    hint: 'The server wants a login or does not allow this. Open the page in a browser and copy the link again.',
-  },
-  'server-error': {
-    title: 'The server has trouble',
-    hint: 'The server has trouble. Try again later.',
-  },
-  'server-busy': {
-    title: 'The server is busy',
-    hint: 'The server asks for patience. Try again later, or with fewer connections.',
-  },
-  'name-not-found': {
-    title: 'The server is not known',
-    hint: "Check the spelling of the server's name and your network connection.",
-  },
-  'cannot-connect': {
-    title: 'The server cannot be reached',
-    hint: 'Check your network connection; the server may be down. Try again later.',
-  },
-  tls: {
-    title: 'The connection is not safe',
-    hint: "The server's certificate cannot be trusted. Check the clock of this computer and the link.",
-  },
-  interrupted: {
-    title: 'The connection was lost',
-    hint: 'What has arrived is kept. Start the download again to go on.',
-  },
-  redirects: {
-    title: 'The link leads nowhere',
-    hint: 'The link leads in a circle or to an address that is not allowed. Look for another link.',
-  },
-  'bad-answer': {
-    title: 'The server answers nonsense',
-    hint: 'The server sends answers that make no sense. Try again, or look for another link.',
-  },
-  changed: {
-    title: 'The file on the server changed',
-    hint: 'Start the download again to fetch the new file from its beginning; what has arrived is of the old one.',
-  },
-  'disk-full': {
-    title: 'The disk is full',
-    hint: 'Make room on the disk, then start the download again: what has arrived is kept.',
-  },
-  folder: {
-    title: 'The folder cannot be written to',
-    hint: 'Choose another folder, or change who may write to this one.',
-  },
-  'part-lost': {
-    title: 'The unfinished file is gone',
-    hint: 'Start the download again; it begins anew.',
-  },
-  'wrong-digest': {
-    title: 'The SHA-256 is another one',
-    hint: 'The file is kept beside it as NAME.mismatch. Check the digest, or download it again.',
-  },
-  paused: {
-    title: 'Paused',
-    hint: 'Start it again when you want the rest: what has arrived is kept.',
-  },
-  removed: {
-    title: 'Removed',
-    hint: 'Add the link again if you still want the file.',
-  },
-  profile: {
-    title: 'The list of downloads cannot be saved',
-    hint: 'Make room on the disk of your profile, or see to its rights, then start the download again.',
-  },
-  'no-host': {
-    title: 'This is no host',
-    hint: 'Write names such as example.org, or addresses, without https:// and without what follows the name.',
-  },
-  'too-many': {
-    title: 'There are too many',
-    hint: 'Take off some that you no longer need.',
-  },
-  blocked: {
-    title: 'This device is blocked',
-    hint: 'Unblock the device first.',
-  },
-  'peer-not-found': {
-    title: 'This device cannot be found',
-    hint: 'See that Manyhands runs there and that nothing between the two blocks its port; or give its address.',
-  },
-  'other-key': {
-    title: 'Another device answers there',
-    hint: 'Ask your friend, not over this network, whether its key is new. If so, remove the friend and pair anew, comparing the digits on both screens.',
-  },
-  'pairing-refused': {
-    title: 'Pairing is asked for too often',
-    hint: 'Wait ten minutes, then try again.',
-  },
-  'bad-invite': {
-    title: 'This is no invite',
-    hint: 'Copy the whole invite, from manyhands://join? to its end, or ask for a new one.',
-  },
-  'no-group': {
-    title: 'There is no such group',
-    hint: 'Look at the list of your groups.',
-  },
-  'no-rendezvous': {
-    title: 'No rendezvous server answers there',
-    hint: 'Give the address that the rendezvous server prints when it starts, such as https://rendezvous.example.org:8470.',
-  },
-  'server-key': {
-    title: 'Another server answers there',
-    hint: 'Ask whoever runs the server whether its key is new. If so, a new invite is needed; if not, somebody pretends to be the server.',
-  },
-  clock: {
-    title: 'The clocks are too far apart',
-    hint: 'Set the clock of this computer: date, time and time zone.',
-  },
-  'plain-http': {
-    title: "The server's address is not encrypted",
-    hint: 'Ask for an https:// address. Where somebody else takes care of encryption, start the program with --insecure-http.',
-  },
-  internal: {
-    title: 'Something went wrong in Manyhands',
-    hint: 'This is a mistake in Manyhands. Please report it; what has arrived is kept.',
-  },
-};
-
 /** The English texts, and with them the shape of every catalogue. */
 export const en = {
   /** Passed to `Intl` and to the `lang` of the page. */
   locale: 'en',
   /** What the language calls itself. */
   self: 'English',
+  /** Between two sentences. */
+  gap: ' ',
 
   units: {
     bytes: ['B', 'kB', 'MB', 'GB', 'TB'] as [string, string, string, string, string],
@@ -466,6 +338,7 @@ export const en = {
   verifications,
   verificationHelp,
   failures,
+  whats,
   helpStates,
   accepts,
   acceptHelp,
@@ -473,6 +346,8 @@ export const en = {
   modes,
   modeHelp,
   modeAsks,
+  helpWishes,
+  helpWishHelp,
   learns,
   pairingStates,
   asks,
@@ -956,6 +831,9 @@ export const en = {
     friend: 'Friend',
     stranger: 'No friend yet',
     doesNotLend: 'does not lend',
+    /** In the one way that is wished. */
+    notSo: 'cannot help so',
+    how: (wish: string) => `How they help: ${wish}`,
     before: (state: string) => `last time: ${state}`,
     strangers: (names: string) =>
       `${names}: no friend yet. To ask means that they may learn this link, and once they help they are a friend.`,
@@ -1020,10 +898,16 @@ export const en = {
     nobodyThere: 'Nobody is online yet',
     nobodyThereText: 'Whoever appears within a minute is asked.',
     nobodyAsked: 'Nobody is there any more to be asked.',
+    /** After the database was damaged. */
+    recovered: 'The database was damaged',
+    recoveredText: (downloads: string) =>
+      `The list was rebuilt from its last good copy: ${downloads} downloads; unfinished ones begin anew.`,
+    recoveredAside: (path: string) => `The damaged one was kept as ${path}.`,
     lost: 'Manyhands does not answer any more. Close the window and start it again.',
     close: 'Close',
   },
 };
 
 export type FailureText = keyof typeof failures;
+export type WhatText = keyof typeof whats;
 export type Catalogue = typeof en;

@@ -1,9 +1,11 @@
 import type { Catalogue } from './en';
+import { failures, whats } from './failures.zh-CN';
 
 /** Simplified Chinese. */
 export const zhCN: Catalogue = {
   locale: 'zh-CN',
   self: '简体中文',
+  gap: '',
 
   units: {
     bytes: ['B', 'kB', 'MB', 'GB', 'TB'],
@@ -60,140 +62,8 @@ export const zhCN: Catalogue = {
     consistent: '服务器的所有应答都指同一个文件，但无法证明其内容。',
     unchecked: '服务器没有提供任何可用于校验文件的信息。',
   },
-  failures: {
-    'bad-url': {
-      title: '这不是链接',
-      hint: '请检查链接，它应当形如 https://example.org/file。',
-    },
-    'unknown-scheme': {
-      title: '无法下载这种链接',
-      hint: '可以下载以 http、https 或 ftp 开头的链接。',
-    },
-    'bad-name': {
-      title: '不能用作文件名',
-      hint: '请使用不含斜杠和其他特殊字符的名称。',
-    },
-    'bad-digest': {
-      title: '这不是 SHA-256',
-      hint: '请粘贴完整的 SHA-256：64 个数字或字母 a 到 f。',
-    },
-    'bad-header': {
-      title: '这不是可以发送的请求头',
-      hint: '请每行写一个请求头，例如 Cookie: name=value。',
-    },
-    'not-found': {
-      title: '服务器上没有这个文件',
-      hint: '请检查链接，或到原网页上找更新的链接。',
-    },
-    'refused-by-server': {
-      title: '服务器拒绝访问',
-      hint: '服务器要求登录或不允许下载。请在浏览器中打开网页，重新复制链接。',
-    },
-    'server-error': { title: '服务器出错', hint: '服务器出现故障，请稍后再试。' },
-    'server-busy': {
-      title: '服务器繁忙',
-      hint: '服务器请求稍候。请稍后再试，或减少连接数。',
-    },
-    'name-not-found': {
-      title: '找不到服务器',
-      hint: '请检查服务器名称的拼写和网络连接。',
-    },
-    'cannot-connect': {
-      title: '无法连接服务器',
-      hint: '请检查网络连接；服务器也可能已停机。请稍后再试。',
-    },
-    tls: {
-      title: '连接不安全',
-      hint: '无法信任服务器的证书。请检查本机时钟和链接。',
-    },
-    interrupted: {
-      title: '连接中断',
-      hint: '已下载的部分已保留。重新开始即可接着下载。',
-    },
-    redirects: {
-      title: '链接无法到达',
-      hint: '链接循环跳转，或指向不允许的地址。请另找链接。',
-    },
-    'bad-answer': {
-      title: '服务器的应答无法理解',
-      hint: '服务器的应答没有意义。请重试，或另找链接。',
-    },
-    changed: {
-      title: '服务器上的文件已改变',
-      hint: '重新开始将从头下载新文件；已下载的部分属于旧文件。',
-    },
-    'disk-full': {
-      title: '磁盘已满',
-      hint: '请腾出磁盘空间后重新开始：已下载的部分已保留。',
-    },
-    folder: {
-      title: '无法写入文件夹',
-      hint: '请选择其他文件夹，或更改此文件夹的写入权限。',
-    },
-    'part-lost': {
-      title: '未完成的文件不见了',
-      hint: '请重新开始下载，它将从头进行。',
-    },
-    'wrong-digest': {
-      title: 'SHA-256 不相符',
-      hint: '文件已保留在旁边，名为 NAME.mismatch。请检查校验值，或重新下载。',
-    },
-    paused: { title: '已暂停', hint: '需要其余部分时请继续：已下载的部分已保留。' },
-    removed: { title: '已移除', hint: '如果仍需要该文件，请重新添加链接。' },
-    profile: {
-      title: '无法保存下载列表',
-      hint: '请为配置文件所在的磁盘腾出空间或检查其权限，然后重新开始下载。',
-    },
-    'no-host': {
-      title: '这不是主机名',
-      hint: '请填写 example.org 这样的名称或地址，不要带 https://，也不要带名称后面的部分。',
-    },
-    'too-many': {
-      title: '数量过多',
-      hint: '请去掉一些不再需要的。',
-    },
-    blocked: {
-      title: '该设备已被屏蔽',
-      hint: '请先解除对该设备的屏蔽。',
-    },
-    'peer-not-found': {
-      title: '找不到这台设备',
-      hint: '请确认那里正在运行 Manyhands，且两者之间没有东西阻挡它的端口；或者填写它的地址。',
-    },
-    'other-key': {
-      title: '那里应答的是另一台设备',
-      hint: '请不要通过此网络，直接询问好友密钥是否换过。如果换过，请移除好友后重新配对，并比对两边屏幕上的数字。',
-    },
-    'pairing-refused': { title: '配对请求过于频繁', hint: '请等十分钟后再试。' },
-    'bad-invite': {
-      title: '这不是邀请',
-      hint: '请复制完整的邀请，从 manyhands://join? 到末尾，或者请对方重新发送。',
-    },
-    'no-group': {
-      title: '没有这个群组',
-      hint: '请查看你的群组列表。',
-    },
-    'no-rendezvous': {
-      title: '那里没有会合服务器应答',
-      hint: '请填写会合服务器启动时显示的地址，例如 https://rendezvous.example.org:8470。',
-    },
-    'server-key': {
-      title: '那里应答的是另一台服务器',
-      hint: '请询问服务器的管理者密钥是否换过。如果换过，需要新的邀请；如果没有，就是有人在冒充该服务器。',
-    },
-    clock: {
-      title: '时钟相差过大',
-      hint: '请校准此电脑的时钟：日期、时间和时区。',
-    },
-    'plain-http': {
-      title: '服务器的地址没有加密',
-      hint: '请索要以 https:// 开头的地址。如果加密由其他方式保证，请用 --insecure-http 启动程序。',
-    },
-    internal: {
-      title: 'Manyhands 内部出错',
-      hint: '这是 Manyhands 的错误，请报告给我们；已下载的部分已保留。',
-    },
-  },
+  failures,
+  whats,
 
   helpStates: {
     asked: '已询问',
@@ -227,6 +97,13 @@ export const zhCN: Catalogue = {
   modeAsks: {
     relay: '你的电脑转运一条加密连接：你既看不到也改不了其中的内容。',
     fetch: '你的电脑以你的名义下载，并转交给对方。',
+  },
+  helpWishes: { auto: '自动', relay: '只转运', fetch: '只代取' },
+  helpWishHelp: {
+    auto: '可以时转运你的加密连接，否则代取。',
+    relay: '他们只转运你的加密连接：既不会得知链接，也不会得知内容。需要 https。',
+    fetch:
+      '他们自己从服务器下载，因此会得知链接。只有给出 SHA-256 时，才能证明他们带来的内容无误。',
   },
   pairingStates: {
     connecting: {
@@ -796,6 +673,8 @@ export const zhCN: Catalogue = {
     friend: '好友',
     stranger: '还不是好友',
     doesNotLend: '不出借带宽',
+    notSo: '无法这样帮忙',
+    how: (wish) => `帮忙的方式：${wish}`,
     before: (state) => `上次：${state}`,
     strangers: (names) =>
       `${names}：还不是好友。询问即表示他们可以得知这个链接；帮过忙之后就是好友了。`,
@@ -853,6 +732,10 @@ export const zhCN: Catalogue = {
     nobodyThere: '还没有人在线',
     nobodyThereText: '一分钟内出现的人会被询问。',
     nobodyAsked: '已经没有人可以询问了。',
+    recovered: '数据库已损坏',
+    recoveredText: (downloads) =>
+      `列表已从最近一份完好的副本重建：${downloads} 个下载；未完成的将从头开始。`,
+    recoveredAside: (path) => `损坏的数据库保留为 ${path}。`,
     lost: 'Manyhands 没有响应了。请关闭窗口后重新启动。',
     close: '关闭',
   },

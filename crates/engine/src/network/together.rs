@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use manyhands_core::{
     Ask, AskState, AskTerms, Core, DownloadId, HelpAsk, HelpId, HelpMode, LentSession, LinkFacts,
-    Meter, Now, PeerId, Standing,
+    Meter, ModeWish, Now, PeerId, Standing,
 };
 use manyhands_peer::help_mode;
 use manyhands_peer::wire::OriginName;
@@ -158,7 +158,10 @@ impl Network {
             let peer = self.asked_peer(id)?;
             // Naming it is the user's word, whether it lends or not.
             let named = AskTerms { ask: Ask::Peers(vec![id]), ..AskTerms::default() };
+            let can = |mode| AskTerms { mode, ..named.clone() }.mode_for(link, peer).is_some();
             Some(Candidate {
+                relays: can(ModeWish::Relay),
+                fetches: can(ModeWish::Fetch),
                 proposed: everyone.mode_for(link, peer).is_some(),
                 mode: named.mode_for(link, peer)?,
                 state: states.get(&id).map(help_state),

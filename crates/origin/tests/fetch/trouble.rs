@@ -168,7 +168,7 @@ async fn a_refused_connection_a_silent_host_and_an_unknown_name_are_told_apart()
     let unknown = request("http://no-such-host.invalid/file", ALL, None);
     let error = origins().fetch(&unknown).await.unwrap_err();
     assert_eq!((name(&error).as_str(), error.failure().code), ("NameNotFound", FailureCode::Dns));
-    assert_eq!(error.failure().message, "the name no-such-host.invalid cannot be found.");
+    assert_eq!(error.failure().message, "The name no-such-host.invalid cannot be found.");
 }
 
 #[tokio::test]
