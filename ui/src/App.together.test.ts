@@ -1,8 +1,8 @@
-import { cleanup, fireEvent, render, screen, waitFor, within } from '@testing-library/svelte';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import App from './App.svelte';
+import { fireEvent, screen, waitFor, within } from '@testing-library/svelte';
+import { expect, test, vi } from 'vitest';
 import { MockBackend, type MockWorld } from './backend/mock';
 import { en } from './i18n/en';
+import { beginAnew, click, gone, openPage, press as answer, shown, viewOf } from './testing';
 
 let engine: MockBackend;
 
@@ -29,43 +29,14 @@ const lending = { on: true };
 
 async function open(world: MockWorld = {}): Promise<void> {
   engine = new MockBackend({ peers: people, ...world });
-  render(App, { backend: engine });
-  await waitFor(() => screen.getByTestId('filter-all'));
+  await openPage(engine);
 }
 
 const press = (key: string, more = {}) => fireEvent.keyDown(document.body, { key, ...more });
-const click = async (testid: string) =>
-  fireEvent.click(await waitFor(() => screen.getByTestId(testid)));
-const shown = (testid: string) => waitFor(() => screen.getByTestId(testid));
-const gone = (testid: string) => waitFor(() => expect(screen.queryByTestId(testid)).toBeNull());
-/** Answers a request as soon as a press on its buttons counts. */
-async function answer(testid: string, within = ''): Promise<void> {
-  const selector = `${within} [data-testid=${testid}][aria-disabled=false]`;
-  await fireEvent.click(
-    await waitFor(() => document.querySelector(selector) ?? expect.fail(selector), {
-      timeout: 5000,
-    }),
-  );
-}
 const names = () => screen.getAllByTestId('request').map((card) => card.dataset['peerName']);
-const together = async () =>
-  (
-    await engine.view({
-      filter: 'all',
-      search: '',
-      first: 0,
-      count: 9,
-      selected: null,
-      peers: 9,
-      members: false,
-    })
-  ).together;
+const together = async () => (await viewOf(engine)).together;
 
-beforeEach(() => {
-  localStorage.clear();
-  localStorage.setItem('manyhands.choices', JSON.stringify({ language: 'en' }));
-});
-afterEach(cleanup);
+beginAnew();
 
 test('a request is asked about wherever one is, and the answer goes to the engine', async () => {
   await open({ lending, requests: [asks('mo'), asks('kim')] });
