@@ -163,12 +163,12 @@ impl Network {
         settings: &Settings,
         clock: LocalTime,
     ) -> Result<Self, Failure> {
-        let identity = Arc::new(identity(store).map_err(|why| no_start(What::NoKey, why))?);
+        let identity = Arc::new(identity(store).map_err(|why| no_start(What::NoKey, &why))?);
         let known = Known::load(store).map_err(|error| error.to_string());
-        let mut known = known.map_err(|why| no_start(What::NoStart, why))?;
+        let mut known = known.map_err(|why| no_start(What::NoStart, &why))?;
         if let Some(invite) = &config.rendezvous {
             join(invite, config.insecure_http, store, settings, &mut known)
-                .map_err(|why| no_start(What::NoStart, why))?;
+                .map_err(|why| no_start(What::NoStart, &why))?;
         }
         let Known { friends, blocked, groups, ledger } = known;
         let name = config.name.clone().or_else(|| settings.device_name.clone());
@@ -183,7 +183,7 @@ impl Network {
         }
         let guard = Arc::new(guard);
         let sources = lending::sources(Arc::clone(&guard) as _)
-            .map_err(|why| no_start(What::NoStart, why))?;
+            .map_err(|why| no_start(What::NoStart, &why))?;
         let options = ServerOptions { listen: config.listen, hello, waits: ServerWaits::default() };
         let (server, incoming) = PeerServer::start(&identity, sources, options)
             .await
@@ -460,8 +460,8 @@ fn identity(store: &Store) -> Result<DeviceIdentity, String> {
 }
 
 /// The message goes on with a colon where it is shown: it begins as it comes.
-fn no_start(what: What, why: String) -> Failure {
-    Failure::new(FailureCode::Internal, why.clone()).because(what, [&why])
+fn no_start(what: What, why: &str) -> Failure {
+    Failure::new(FailureCode::Internal, why).because(what, [&why])
 }
 
 fn cannot_listen(error: &ListenError) -> Failure {
@@ -473,7 +473,7 @@ fn cannot_listen(error: &ListenError) -> Failure {
         ListenError::Bind { address, source } => {
             Failure::new(FailureCode::Connect, text).because(What::NoPort, [address, source])
         }
-        ListenError::Key(_) => no_start(What::NoKey, text),
+        ListenError::Key(_) => no_start(What::NoKey, &text),
     }
 }
 
