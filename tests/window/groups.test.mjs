@@ -10,6 +10,7 @@ import { after, afterEach, before, test } from 'node:test';
 import { App } from './lib/app.mjs';
 import { Desk } from './lib/desk.mjs';
 import { Lab, whyNoLab } from './lib/lab.mjs';
+import { inEveryLook } from './lib/looks.mjs';
 import { stopAll, until } from './lib/screen.mjs';
 
 /** Others are found, and answer, in seconds. */
@@ -41,7 +42,6 @@ before(async () => {
   lin.moveTo(10, 40);
   mo = await open('h2', 'Mo');
   mo.moveTo(1180, 40);
-  await mo.choose('zh-CN', 'dark');
 });
 
 afterEach(async (context) => {
@@ -86,30 +86,45 @@ async function open(host, name) {
   return app;
 }
 
-/** A picture in which nothing moves any more. */
-async function picture(app, name) {
-  const still = `return document.getAnimations().every(({ effect, playState }) =>
-    playState !== 'running' || effect.getTiming().iterations === Infinity);`;
-  await until(() => app.driver.executeScript(still), MEET_MS, 'everything to stand still');
-  await app.picture(name);
-}
-
 function seesMember(app, name, reach) {
   return app.sees(`[data-testid=member][data-name="${name}"][data-reach=${reach}]`, MEET_MS);
+}
+
+/** Fills in where the group is to be made, and asks the server. */
+async function linLooksAtServer() {
+  await lin.click('[data-testid=make-group]');
+  await lin.type('[data-testid=make-name]', 'Dorm 7');
+  await lin.type('[data-testid=make-address]', server.url);
+  await lin.click('[data-testid=make-next]');
+  await lin.sees('[data-testid=make-confirm]');
+}
+
+/** Puts a dialog away without doing what it offers. */
+function hides(app) {
+  return async () => {
+    await app.front();
+    app.keys('Escape');
+    await app.gone('dialog');
+  };
 }
 
 test(
   'Lin makes a group: the id of the server is compared, and there is an invite',
   options,
   async () => {
-    await picture(lin, 'groups/none');
-    await lin.click('[data-testid=make-group]');
-    await lin.type('[data-testid=make-name]', 'Dorm 7');
-    await lin.type('[data-testid=make-address]', server.url);
-    await lin.click('[data-testid=make-next]');
+    await inEveryLook(lin, 'groups/none');
+    await inEveryLook(lin, 'groups/make', {
+      show: async () => {
+        await lin.click('[data-testid=make-group]');
+        await lin.type('[data-testid=make-name]', 'Dorm 7');
+        await lin.type('[data-testid=make-address]', server.url);
+      },
+      hide: hides(lin),
+    });
+    await inEveryLook(lin, 'groups/compare', { show: linLooksAtServer, hide: hides(lin) });
+    await linLooksAtServer();
     const shown = await lin.text('dialog [data-testid=server-id]');
     assert.equal(shown.replace(/\s/g, ''), server.id);
-    await picture(lin, 'groups/compare');
     await lin.click('[data-testid=make-confirm]');
     await lin.sees('[data-testid=qr]');
     const link = await lin.sees('[data-testid=invite-link]');
@@ -118,22 +133,33 @@ test(
       link,
     );
     assert.match(invite.trim(), /^manyhands:\/\/join\?v=1&s=https%3A%2F%2Frv\.lab%3A8470&id=/);
-    await picture(lin, 'groups/invite');
     await lin.click('[data-testid=invite-close]');
     await lin.sees('[data-testid=group][data-name="Dorm 7"][data-state=online]', MEET_MS);
+    await inEveryLook(lin, 'groups/alone');
+    await inEveryLook(lin, 'groups/invite', {
+      show: async () => {
+        await lin.click('[data-testid=show-invite]');
+        await lin.sees('[data-testid=qr]');
+      },
+      hide: hides(lin),
+    });
   },
 );
 
 test('Mo joins with the link, and each sees that the other is reached', options, async () => {
-  await mo.click('[data-testid=join-group]');
-  await mo.type('[data-testid=join-invite]', invite);
-  await mo.sees('[data-testid=join-facts]');
-  await picture(mo, 'groups/join');
+  const reads = async () => {
+    await mo.click('[data-testid=join-group]');
+    await mo.type('[data-testid=join-invite]', invite);
+    await mo.sees('[data-testid=join-facts]');
+    await mo.sees('[data-testid=join-submit]:not([aria-disabled=true])');
+  };
+  await inEveryLook(mo, 'groups/join', { show: reads, hide: hides(mo) });
+  await reads();
   await mo.click('[data-testid=join-submit]');
   await mo.sees('[data-testid=group][data-name="Dorm 7"][data-state=online]', MEET_MS);
   await seesMember(lin, 'Mo', 'reached');
   await seesMember(mo, 'Lin', 'reached');
-  await picture(mo, 'groups/joined');
+  await inEveryLook(lin, 'groups/reached');
 });
 
 test(
@@ -154,8 +180,10 @@ test(
     await lin.sees('[data-testid=out-of-reach][data-why=no_answer]', MEET_MS);
     await seesMember(lin, 'Kim', 'no');
     await seesMember(mo, 'Kim', 'no');
-    await picture(lin, 'groups/listed');
-    await picture(mo, 'groups/listed-zh');
+    await inEveryLook(lin, 'groups/listed');
+    await showFriends('people');
+    await inEveryLook(lin, 'groups/people');
+    await showFriends('groups');
   },
 );
 
@@ -164,5 +192,13 @@ test('when the server ends it is said, and who was reached stays so', options, a
   await until(() => server.program.signalCode !== null, MEET_MS, 'the server to end');
   await lin.sees('[data-testid=group][data-state=trouble] [data-testid=server-trouble]', MEET_MS);
   await seesMember(lin, 'Mo', 'reached');
-  await picture(lin, 'groups/trouble');
+  await inEveryLook(lin, 'groups/gone');
 });
+
+/** Lin looks at another part of the page. The input is drawn by its label. */
+function showFriends(part) {
+  return lin.driver.executeScript(
+    `document.querySelector('input[value="' + arguments[0] + '"]').click();`,
+    part,
+  );
+}

@@ -1,9 +1,9 @@
 /** Groups, invites and who cannot be reached, as they are clicked. */
-import { cleanup, fireEvent, render, screen, waitFor, within } from '@testing-library/svelte';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import App from './App.svelte';
+import { fireEvent, screen, waitFor, within } from '@testing-library/svelte';
+import { expect, test, vi } from 'vitest';
 import { MockBackend, type MockGroup, type MockWorld } from './backend/mock';
 import { en } from './i18n/en';
+import { beginAnew, click, gone, openPage, press, shown, type, viewOf } from './testing';
 import type { MemberRow, NoWay } from './types';
 
 let engine: MockBackend;
@@ -28,41 +28,15 @@ const dorm: MockGroup = { name: 'Dorm 7', server: 'https://a.example:8470' };
 
 async function open(world: MockWorld = {}): Promise<void> {
   engine = new MockBackend(world);
-  render(App, { backend: engine });
-  await shown('go-friends');
+  await openPage(engine);
 }
 
-const shown = (testid: string) => waitFor(() => screen.getByTestId(testid));
-const gone = (testid: string) => waitFor(() => expect(screen.queryByTestId(testid)).toBeNull());
-const click = async (testid: string) => fireEvent.click(await shown(testid));
-const settle = { timeout: 5000 };
-/** Presses a button as soon as a press on it counts. */
-async function press(testid: string): Promise<void> {
-  const counts = () =>
-    expect(screen.getByTestId(testid).getAttribute('aria-disabled')).toBe('false');
-  await waitFor(counts, settle);
-  await fireEvent.click(screen.getByTestId(testid));
-}
-async function type(testid: string, value: string): Promise<void> {
-  await fireEvent.input(await shown(testid), { target: { value } });
-}
 async function goToGroups(): Promise<void> {
   await click('go-friends');
   const tab = await waitFor(() => document.querySelector('input[value=groups]') ?? expect.fail());
   await fireEvent.click(tab);
 }
-const groups = async () =>
-  (
-    await engine.view({
-      filter: 'all',
-      search: '',
-      first: 0,
-      count: 9,
-      selected: null,
-      peers: 9,
-      members: true,
-    })
-  ).together?.groups ?? [];
+const groups = async () => (await viewOf(engine)).together?.groups ?? [];
 const states = () =>
   screen.getAllByTestId('group').map(({ dataset }) => [dataset['name'], dataset['state']]);
 /** As the web view does, wherever the keyboard is. */
@@ -73,11 +47,7 @@ function paste(text: string, at: Element = document.body): Event {
   return event;
 }
 
-beforeEach(() => {
-  localStorage.clear();
-  localStorage.setItem('manyhands.choices', JSON.stringify({ language: 'en' }));
-});
-afterEach(cleanup);
+beginAnew();
 
 test('a pasted invite shows what one joins and what others see, and asks once', async () => {
   await open();
@@ -155,7 +125,7 @@ test('an invite is typed, and what is wrong with it is said before anything is a
 test('a link that the program was opened with is asked about, whichever it is', async () => {
   engine = new MockBackend();
   engine.bringLink(link({ n: '' }));
-  render(App, { backend: engine });
+  await openPage(engine);
   expect((await shown('join-dialog')).textContent).toContain(en.groups.unnamed);
   engine.bringLink('https://example.org/file.iso');
   await shown('add-form');
@@ -376,8 +346,10 @@ test('to look in groups alone and be in none is warned of', async () => {
 });
 
 test('without a network an invite is told to be of no use now', async () => {
-  engine = new MockBackend({ networkFailure: 'no port' });
-  render(App, { backend: engine });
+  engine = new MockBackend({
+    networkFailure: { code: 'internal', message: 'no port', hint: '' },
+  });
+  await openPage(engine);
   await shown('alone');
   paste(link());
   await waitFor(() => screen.getByText(en.join.noNetwork));

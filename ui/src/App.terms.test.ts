@@ -1,9 +1,9 @@
 /** Help always, block, rules, terms of lending and pairing, as they are clicked. */
-import { cleanup, fireEvent, render, screen, waitFor, within } from '@testing-library/svelte';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import App from './App.svelte';
+import { fireEvent, screen, waitFor, within } from '@testing-library/svelte';
+import { expect, test, vi } from 'vitest';
 import { MockBackend, type MockWorld } from './backend/mock';
 import { en } from './i18n/en';
+import { beginAnew, click, gone, openPage, press, shown, type, viewOf } from './testing';
 import type { PairingState } from './types';
 
 const GB = 1_000_000_000;
@@ -24,38 +24,10 @@ const lending = { on: true, dailyBytes: 10 * GB, bytesPerS: 12_500_000 };
 
 async function open(world: MockWorld = {}): Promise<void> {
   engine = new MockBackend({ peers: people, lending, ...world });
-  render(App, { backend: engine });
-  await waitFor(() => screen.getByTestId('filter-all'));
+  await openPage(engine);
 }
 
-const shown = (testid: string) => waitFor(() => screen.getByTestId(testid));
-const gone = (testid: string) => waitFor(() => expect(screen.queryByTestId(testid)).toBeNull());
-const click = async (testid: string) => fireEvent.click(await shown(testid));
-/** Presses a button as soon as a press on it counts. */
-async function press(testid: string): Promise<void> {
-  await waitFor(
-    () => expect(screen.getByTestId(testid).getAttribute('aria-disabled')).toBe('false'),
-    { timeout: 5000 },
-  );
-  await fireEvent.click(screen.getByTestId(testid));
-}
-async function type(testid: string, value: string): Promise<void> {
-  const field = await shown(testid);
-  await fireEvent.input(field, { target: { value } });
-  await fireEvent.change(field);
-}
-const together = async () =>
-  (
-    await engine.view({
-      filter: 'all',
-      search: '',
-      first: 0,
-      count: 9,
-      selected: null,
-      peers: 9,
-      members: false,
-    })
-  ).together;
+const together = async () => (await viewOf(engine)).together;
 /** Opens what can be done about somebody, and picks. */
 async function pick(name: string, key: keyof typeof en.friends.menu): Promise<void> {
   await click('go-friends');
@@ -68,11 +40,7 @@ function row(name: string): HTMLElement {
   return found ?? expect.fail(`${name} is not shown`);
 }
 
-beforeEach(() => {
-  localStorage.clear();
-  localStorage.setItem('manyhands.choices', JSON.stringify({ language: 'en' }));
-});
-afterEach(cleanup);
+beginAnew();
 
 test('help always shows terms that can be changed, and what stands there is what is said', async () => {
   await open({ requests: [asks('kim')] });

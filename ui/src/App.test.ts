@@ -1,38 +1,22 @@
-import { cleanup, fireEvent, render, screen, waitFor } from '@testing-library/svelte';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import App from './App.svelte';
+import { fireEvent, screen, waitFor } from '@testing-library/svelte';
+import { expect, test } from 'vitest';
 import { MockBackend, type MockDownload } from './backend/mock';
 import { en } from './i18n/en';
+import { beginAnew, openPage, viewOf } from './testing';
 
 let engine: MockBackend;
 
-/** The page on a simulated engine. The list itself needs a layout: the window tests look at it. */
-function open(downloads: MockDownload[] = []): void {
+async function open(downloads: MockDownload[] = []): Promise<void> {
   engine = new MockBackend({ downloads });
-  render(App, { backend: engine });
+  await openPage(engine);
 }
 
 const field = (name: string) => screen.getByLabelText<HTMLInputElement>(name);
 const type = (name: string, value: string) => fireEvent.input(field(name), { target: { value } });
 const submit = () => fireEvent.submit(screen.getByTestId('add-form'));
-const all = async () =>
-  (
-    await engine.view({
-      filter: 'all',
-      search: '',
-      first: 0,
-      count: 200,
-      selected: null,
-      peers: 10,
-      members: false,
-    })
-  ).rows;
+const all = async () => (await viewOf(engine)).rows;
 
-beforeEach(() => {
-  localStorage.clear();
-  localStorage.setItem('manyhands.choices', JSON.stringify({ language: 'en' }));
-});
-afterEach(cleanup);
+beginAnew();
 
 async function openAdd(): Promise<void> {
   await waitFor(() => screen.getByTestId('empty'));
@@ -40,13 +24,13 @@ async function openAdd(): Promise<void> {
 }
 
 test('an empty list invites', async () => {
-  open();
+  await open();
   await waitFor(() => screen.getByText(en.empty.title));
   expect(screen.queryByTestId('pause-all')).toBeNull();
 });
 
 test('links that are typed are added in their order, to the folder that is given', async () => {
-  open();
+  await open();
   await openAdd();
   expect(field(en.add.folder).value).toBe('/home/lin/Downloads');
   await type(en.add.links, 'https://a.example.org/1.zip\nhttps://a.example.org/2.zip');
@@ -56,7 +40,7 @@ test('links that are typed are added in their order, to the folder that is given
 });
 
 test('nothing is asked of the engine while a line is no link', async () => {
-  open();
+  await open();
   await openAdd();
   await type(en.add.links, 'https://a.example.org/1.zip\nnonsense');
   expect(screen.queryByText(en.add.badLine(2, 'nonsense'))).toBeNull();
@@ -66,7 +50,7 @@ test('nothing is asked of the engine while a line is no link', async () => {
 });
 
 test('what the engine refuses is told in place, and nothing that was typed is lost', async () => {
-  open();
+  await open();
   await openAdd();
   await type(en.add.links, 'https://a.example.org/1.zip');
   await fireEvent.click(screen.getByText(en.add.more));
@@ -85,7 +69,7 @@ test('what the engine refuses is told in place, and nothing that was typed is lo
 });
 
 test('a closed dialog keeps what was typed', async () => {
-  open();
+  await open();
   await openAdd();
   await type(en.add.links, 'https://a.example.org/half');
   await fireEvent.click(screen.getByText(en.add.cancel));
@@ -102,7 +86,7 @@ function data(texts: Record<string, string>): DataTransfer {
 }
 
 test('a pasted link opens the dialog filled in; other text is told', async () => {
-  open();
+  await open();
   await waitFor(() => screen.getByTestId('empty'));
   await fireEvent.paste(document.body, { clipboardData: data({ 'text/plain': 'just words' }) });
   screen.getByText(en.notices.noLinks);
@@ -113,7 +97,7 @@ test('a pasted link opens the dialog filled in; other text is told', async () =>
 });
 
 test('dropped links open the dialog filled in', async () => {
-  open();
+  await open();
   await waitFor(() => screen.getByTestId('empty'));
   const dataTransfer = data({
     'text/uri-list': 'https://a.example.org/1\r\nhttps://a.example.org/2',
@@ -131,7 +115,7 @@ test('dropped links open the dialog filled in', async () => {
 });
 
 test('the buttons for all downloads are there when they can do something', async () => {
-  open([
+  await open([
     {
       name: 'a.bin',
       host: 'example.org',
@@ -146,7 +130,7 @@ test('the buttons for all downloads are there when they can do something', async
 });
 
 test('the language is switched at once and remembered', async () => {
-  open();
+  await open();
   await waitFor(() => screen.getByTestId('empty'));
   await fireEvent.click(screen.getByTestId('settings'));
   await fireEvent.click(screen.getByLabelText('简体中文'));
@@ -158,6 +142,6 @@ test('the language is switched at once and remembered', async () => {
 test('an engine that does not answer is told', async () => {
   engine = new MockBackend();
   engine.view = () => Promise.reject(new Error('gone'));
-  render(App, { backend: engine });
+  await openPage(engine);
   await waitFor(() => screen.getByText(en.notices.lost));
 });

@@ -1,8 +1,8 @@
-import { cleanup, fireEvent, render, screen, waitFor, within } from '@testing-library/svelte';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import App from './App.svelte';
+import { fireEvent, screen, waitFor, within } from '@testing-library/svelte';
+import { expect, test, vi } from 'vitest';
 import { MockBackend, type MockWorld } from './backend/mock';
 import { en } from './i18n/en';
+import { beginAnew, click, gone, openPage, press as answer, shown, viewOf } from './testing';
 
 let engine: MockBackend;
 
@@ -29,43 +29,14 @@ const lending = { on: true };
 
 async function open(world: MockWorld = {}): Promise<void> {
   engine = new MockBackend({ peers: people, ...world });
-  render(App, { backend: engine });
-  await waitFor(() => screen.getByTestId('filter-all'));
+  await openPage(engine);
 }
 
 const press = (key: string, more = {}) => fireEvent.keyDown(document.body, { key, ...more });
-const click = async (testid: string) =>
-  fireEvent.click(await waitFor(() => screen.getByTestId(testid)));
-const shown = (testid: string) => waitFor(() => screen.getByTestId(testid));
-const gone = (testid: string) => waitFor(() => expect(screen.queryByTestId(testid)).toBeNull());
-/** Answers a request as soon as a press on its buttons counts. */
-async function answer(testid: string, within = ''): Promise<void> {
-  const selector = `${within} [data-testid=${testid}][aria-disabled=false]`;
-  await fireEvent.click(
-    await waitFor(() => document.querySelector(selector) ?? expect.fail(selector), {
-      timeout: 5000,
-    }),
-  );
-}
 const names = () => screen.getAllByTestId('request').map((card) => card.dataset['peerName']);
-const together = async () =>
-  (
-    await engine.view({
-      filter: 'all',
-      search: '',
-      first: 0,
-      count: 9,
-      selected: null,
-      peers: 9,
-      members: false,
-    })
-  ).together;
+const together = async () => (await viewOf(engine)).together;
 
-beforeEach(() => {
-  localStorage.clear();
-  localStorage.setItem('manyhands.choices', JSON.stringify({ language: 'en' }));
-});
-afterEach(cleanup);
+beginAnew();
 
 test('a request is asked about wherever one is, and the answer goes to the engine', async () => {
   await open({ lending, requests: [asks('mo'), asks('kim')] });
@@ -280,7 +251,7 @@ test('whoever is ticked is asked, helps after a moment, and is seen to', async (
   await fireEvent.click(box('Kim') as HTMLInputElement);
   expect(screen.getByTestId('ask-strangers').textContent).toContain(en.ask.strangersCarry('Kim'));
   await click('ask-submit');
-  expect(ask).toHaveBeenCalledWith(1, { who: 'mo,kim', waitS: 0 });
+  expect(ask).toHaveBeenCalledWith(1, { who: 'mo,kim', waitS: 0, mode: 'auto' });
   await gone('ask-dialog');
   await gone('help-offer');
   await waitFor(() =>
@@ -369,9 +340,12 @@ test('a clicked notification leads to the requests, past any dialog', async () =
 });
 
 test('without a network it works alone, and says why', async () => {
-  await open({ networkFailure: 'port 26269 cannot be listened on', peers: [] });
-  await waitFor(() => screen.getByText(en.notices.aloneText('port 26269 cannot be listened on')));
-  screen.getByTestId('alone');
+  const taken = { what: 'port-taken', parts: { address: '0.0.0.0:26269' } };
+  const networkFailure = { code: 'cannot-connect', message: 'in use', hint: '', ...taken };
+  await open({ networkFailure, peers: [] });
+  const why = 'Another program listens on 0.0.0.0:26269 already.';
+  await waitFor(() => screen.getByText(en.notices.aloneText(why)));
+  expect(screen.getByTestId('alone').textContent).toContain(why);
   for (const name of ['go-friends', 'lending-switch', 'ask-friends', 'online-now']) {
     expect(screen.queryByTestId(name)).toBeNull();
   }

@@ -32,6 +32,7 @@ export type { PairingState } from './generated/PairingState';
 export type { PeerRow } from './generated/PeerRow';
 export type { Query } from './generated/Query';
 export type { Reach } from './generated/Reach';
+export type { Recovered } from './generated/Recovered';
 export type { RequestRow } from './generated/RequestRow';
 export type { RowState } from './generated/RowState';
 export type { RuleRow } from './generated/RuleRow';

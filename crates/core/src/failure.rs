@@ -1,6 +1,12 @@
 //! Why a download stopped, in the words that people read.
 
+mod what;
+
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+
+pub use what::What;
 
 /// Why a download failed. `code` is stable and is what front ends translate by; `message` and `hint` are the English texts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -8,6 +14,12 @@ pub struct Failure {
     pub code: FailureCode,
     /// What happened, one sentence, with the particulars (host, status, path).
     pub message: String,
+    /// The same for front ends that speak another language; where there is none, the code has to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub what: Option<What>,
+    /// What the sentence of `what` is made of, by [its names](What::parts).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<String, String>,
 }
 
 macro_rules! failure_codes {
@@ -92,12 +104,47 @@ failure_codes! {
 impl Failure {
     #[must_use]
     pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), what: None, parts: BTreeMap::new() }
+    }
+
+    /// Says what exactly happened; `values` are those of [`What::parts`], in that order.
+    #[must_use]
+    pub fn because<const N: usize>(mut self, what: What, values: [&dyn ToString; N]) -> Self {
+        debug_assert_eq!(what.parts().len(), N, "{what:?} has other parts");
+        self.what = Some(what);
+        let names = what.parts().iter().map(|name| (*name).to_owned());
+        self.parts = names.zip(values.map(ToString::to_string)).collect();
+        self
     }
 }
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_happened_is_kept_with_its_parts_and_may_be_missing() {
+        let bare = Failure::new(FailureCode::NotFound, "a.example does not have it.");
+        let stored = r#"{"code":"not-found","message":"a.example does not have it."}"#;
+        assert_eq!(serde_json::to_string(&bare).unwrap(), stored);
+        assert_eq!(serde_json::from_str::<Failure>(stored).unwrap(), bare);
+
+        let told = bare.because(What::Missing, [&"a.example", &404]);
+        let stored = r#"{"code":"not-found","message":"a.example does not have it.","what":"missing","parts":{"host":"a.example","status":"404"}}"#;
+        assert_eq!(serde_json::to_string(&told).unwrap(), stored);
+        assert_eq!(serde_json::from_str::<Failure>(stored).unwrap(), told);
+    }
+
+    #[test]
+    fn everything_that_can_happen_is_written_in_its_own_way() {
+        let written: std::collections::BTreeSet<_> =
+            What::ALL.iter().map(|what| what.as_str()).collect();
+        assert_eq!(written.len(), What::ALL.len());
     }
 }

@@ -28,7 +28,7 @@ pub use crate::core::{Brings, Core, CoreError, DownloadState};
 pub use accept::{
     Accepted, AnswerHead, Asked, ContentRange, Rejection, accept, parse_content_range,
 };
-pub use failure::{Failure, FailureCode};
+pub use failure::{Failure, FailureCode, What};
 pub use geometry::{Geometry, PieceIndex};
 pub use help::{
     AcceptRule, Ask, AskError, AskPolicy, AskState, AskTerms, AskedPeer, Candidacy, DeskBounds,

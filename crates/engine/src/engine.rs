@@ -22,7 +22,7 @@ use crate::present::Presenter;
 use crate::profile::{Change, Known};
 use crate::saver::Saver;
 use crate::shell::{Clock, Command, Facts, Shell};
-use crate::view::{Query, View, Welcome};
+use crate::view::{FailureView, Query, Recovered, View, Welcome};
 use crate::writer::Writer;
 use opening::{boot_id, system_download_dir};
 
@@ -90,10 +90,10 @@ impl Engine {
             match Network::start(wanted, &store, &settings, Clock::local()).await {
                 Ok(started) => network = Some(started),
                 Err(why) if config.or_alone => {
-                    tracing::warn!(why, "others cannot be met");
-                    network_failure = Some(why);
+                    tracing::warn!(%why, "others cannot be met");
+                    network_failure = Some(why.into());
                 }
-                Err(why) => return Err(OpenError::Network(why)),
+                Err(why) => return Err(OpenError::Network(why.message)),
             }
         }
         let alone = match &network {
@@ -190,7 +190,7 @@ impl Engine {
     /// What to tell the user when the profile was damaged and the list had to be rebuilt.
     #[must_use]
     pub fn recovered(&self) -> Option<&str> {
-        self.seen.recovered.as_deref()
+        self.seen.recovered.as_ref().map(|recovered| recovered.text.as_str())
     }
 
     /// Where downloads go when nothing else is said.
@@ -256,8 +256,8 @@ impl WeakEngine {
 struct Seen {
     changes: watch::Receiver<u64>,
     download_dir: PathBuf,
-    recovered: Option<String>,
-    network_failure: Option<String>,
+    recovered: Option<Recovered>,
+    network_failure: Option<FailureView>,
     /// Whoever listens has a window.
     raised: Arc<watch::Sender<Raised>>,
     device: Option<Device>,

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use manyhands_core::{Failure, FailureCode, GroupId};
+use manyhands_core::{Failure, FailureCode, GroupId, What};
 use manyhands_identity::{GroupKey, GroupSecret};
 use manyhands_peer::wire::{GroupName, Invite, InviteError, ServerAddress};
 use manyhands_peer::{GroupStatus, ServerFault, ServerLink};
@@ -69,7 +69,13 @@ pub fn read_invite(text: &str) -> Result<Invite, Failure> {
 fn bad_invite(error: InviteError) -> Failure {
     let text = error.to_string();
     let (first, rest) = text.split_at_checked(1).unwrap_or_default();
+    let what = match error {
+        InviteError::NotAnInvite => What::NotAnInvite,
+        InviteError::Version => What::LaterInvite,
+        InviteError::Server => What::InviteServer,
+    };
     Failure::new(FailureCode::BadInvite, format!("{}{rest}.", first.to_uppercase()))
+        .because(what, [])
 }
 
 /// Refuses a server without encryption where that was not allowed.
@@ -105,7 +111,18 @@ fn server_failure(server: &str, fault: ServerFault) -> Failure {
         ServerFault::PlainHttp => FailureCode::PlainHttp,
         ServerFault::TooMany => FailureCode::Internal,
     };
-    Failure::new(code, format!("{server}: {fault}."))
+    let what = match fault {
+        ServerFault::UnknownName => What::ServerName,
+        ServerFault::NoAnswer => What::ServerSilent,
+        ServerFault::OtherKey => What::ServerOther,
+        ServerFault::NoServer => What::ServerNone,
+        ServerFault::Clock => What::ServerClock,
+        ServerFault::Busy => What::ServerBusy,
+        // Too many are told of groups, never of a server that is looked at.
+        ServerFault::Refused | ServerFault::TooMany => What::ServerRefuses,
+        ServerFault::PlainHttp => What::ServerPlain,
+    };
+    Failure::new(code, format!("{server}: {fault}.")).because(what, [&server])
 }
 
 /// What to hand out.

@@ -15,19 +15,20 @@ pub mod tunnels;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use manyhands_core::{
-    AskPolicy, AskedPeer, DeskBounds, DownloadId, GroupId, HelpDesk, HelpEnd, HelpId, LocalTime,
-    Meter, PeerId,
+    AskPolicy, AskedPeer, DeskBounds, DownloadId, Failure, FailureCode, GroupId, HelpDesk, HelpEnd,
+    HelpId, LocalTime, Meter, PeerId, What,
 };
 use manyhands_peer::wire::{DeviceName, Feature, Hello};
 use manyhands_peer::{
     Calls, ClientWaits, DeviceIdentity, Discovered, DiscoveryOptions, HintOrigin, Incoming,
-    InterfaceRule, OwnAddresses, PeerClient, PeerServer, Presence, PresenceNews, PresenceWaits,
-    RemotePeer, RendezvousOptions, ServerOptions, ServerWaits,
+    InterfaceRule, ListenError, OwnAddresses, PeerClient, PeerServer, Presence, PresenceNews,
+    PresenceWaits, RemotePeer, RendezvousOptions, ServerOptions, ServerWaits,
 };
 use manyhands_store::{BlockedPeer, Friend, Group, Op, Settings, Store};
 use tokio::sync::{mpsc, watch};
@@ -150,11 +151,13 @@ impl Network {
         store: &Store,
         settings: &Settings,
         clock: LocalTime,
-    ) -> Result<Self, String> {
-        let identity = Arc::new(identity(store)?);
-        let mut known = Known::load(store).map_err(|error| error.to_string())?;
+    ) -> Result<Self, Failure> {
+        let identity = Arc::new(identity(store).map_err(|why| no_start(What::NoKey, &why))?);
+        let known = Known::load(store).map_err(|error| error.to_string());
+        let mut known = known.map_err(|why| no_start(What::NoStart, &why))?;
         if let Some(invite) = &config.rendezvous {
-            join(invite, config.insecure_http, store, settings, &mut known)?;
+            join(invite, config.insecure_http, store, settings, &mut known)
+                .map_err(|why| no_start(What::NoStart, &why))?;
         }
         let Known { friends, blocked, groups, ledger } = known;
         let name = config.name.clone().or_else(|| settings.device_name.clone());
@@ -168,11 +171,12 @@ impl Network {
             guard.loopback = config.loopback_origins;
         }
         let guard = Arc::new(guard);
-        let sources = lending::sources(Arc::clone(&guard) as _)?;
+        let sources = lending::sources(Arc::clone(&guard) as _)
+            .map_err(|why| no_start(What::NoStart, &why))?;
         let options = ServerOptions { listen: config.listen, hello, waits: ServerWaits::default() };
         let (server, incoming) = PeerServer::start(&identity, sources, options)
             .await
-            .map_err(|error| with_causes(&error))?;
+            .map_err(|error| cannot_listen(&error))?;
         let (friend_ids, seen_friends) = watch::channel(friends.keys().copied().collect());
         let (hints, received_hints) = mpsc::channel(MAX_WAITING_HINTS);
         server.pairings().follow_friends(seen_friends.clone());
@@ -445,6 +449,24 @@ fn identity(store: &Store) -> Result<DeviceIdentity, String> {
     let identity = DeviceIdentity::generate().map_err(|error| with_causes(&error))?;
     store.save_secret(IDENTITY, identity.to_pem().as_bytes()).map_err(|error| error.to_string())?;
     Ok(identity)
+}
+
+/// The message goes on with a colon where it is shown: it begins as it comes.
+fn no_start(what: What, why: &str) -> Failure {
+    Failure::new(FailureCode::Internal, why).because(what, [&why])
+}
+
+fn cannot_listen(error: &ListenError) -> Failure {
+    let text = with_causes(error);
+    match error {
+        ListenError::Bind { address, source } if source.kind() == io::ErrorKind::AddrInUse => {
+            Failure::new(FailureCode::Connect, text).because(What::PortTaken, [address])
+        }
+        ListenError::Bind { address, source } => {
+            Failure::new(FailureCode::Connect, text).because(What::NoPort, [address, source])
+        }
+        ListenError::Key(_) => no_start(What::NoKey, &text),
+    }
 }
 
 /// An error and what caused it, in one line.

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use manyhands_core::{Failure, FailureCode, Found, Sha256Digest};
+use manyhands_core::{Failure, FailureCode, Found, Sha256Digest, What};
 use sha2::{Digest, Sha256};
 
 /// So many files of one name in one folder are tried before giving up.
@@ -60,8 +60,7 @@ pub fn create(dir: &Path, name: &str, length: Option<u64>) -> Result<Created, Fa
             Err(error) => return Err(disk_failure(&error, &path, "make")),
         }
     }
-    let message = format!("There are too many files called {name} in {}.", dir.display());
-    Err(Failure::new(FailureCode::Folder, message))
+    Err(many_alike(name, dir))
 }
 
 /// Opens the part file of an earlier run. One of another size was changed by somebody else: it counts as gone.
@@ -79,7 +78,8 @@ pub fn reopen(dir: &Path, found: &Found) -> Result<Reopened, Failure> {
             }
             let message =
                 format!("{} was changed by another program; it is left as it is.", path.display());
-            Err(Failure::new(FailureCode::PartLost, message))
+            let failure = Failure::new(FailureCode::PartLost, message);
+            Err(failure.because(What::PartChanged, [&path.display()]))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let finished = dir.join(&found.name);
@@ -105,7 +105,8 @@ pub fn finish(part: &File, part_path: &Path, name: &str, length: u64) -> Result<
     let dir = part_path.parent().unwrap_or(Path::new("."));
     if !is_at(part, part_path) {
         let message = format!("{} was taken away by another program.", part_path.display());
-        return Err(Failure::new(FailureCode::PartLost, message));
+        let failure = Failure::new(FailureCode::PartLost, message);
+        return Err(failure.because(What::PartTaken, [&part_path.display()]));
     }
     if part.metadata().map_err(failed)?.len() != length {
         part.set_len(length).map_err(failed)?;
@@ -124,8 +125,7 @@ pub fn finish(part: &File, part_path: &Path, name: &str, length: u64) -> Result<
             Err(error) => return Err(failed(error)),
         }
     }
-    let message = format!("There are too many files called {name} in {}.", dir.display());
-    Err(Failure::new(FailureCode::Folder, message))
+    Err(many_alike(name, dir))
 }
 
 /// Whether this open file is what lies at `path`: somebody may have taken it away, and put something else there.
@@ -217,7 +217,13 @@ fn check_room(dir: &Path, wanted: u64) -> Result<(), Failure> {
     }
     let message =
         format!("The file has {wanted} bytes, but {} has room for {free} only.", dir.display());
-    Err(Failure::new(FailureCode::DiskFull, message))
+    let failure = Failure::new(FailureCode::DiskFull, message);
+    Err(failure.because(What::NoRoom, [&dir.display(), &wanted, &free]))
+}
+
+fn many_alike(name: &str, dir: &Path) -> Failure {
+    let message = format!("There are too many files called {name} in {}.", dir.display());
+    Failure::new(FailureCode::Folder, message).because(What::ManyAlike, [&dir.display(), &name])
 }
 
 /// A failure of the disk in words.
@@ -230,7 +236,18 @@ pub fn disk_failure(error: &io::Error, path: &Path, verb: &str) -> Failure {
         io::ErrorKind::NotFound => FailureCode::PartLost,
         _ => FailureCode::Folder,
     };
-    Failure::new(code, format!("Cannot {verb} {}: {}.", path.display(), plain(error)))
+    let failure =
+        Failure::new(code, format!("Cannot {verb} {}: {}.", path.display(), plain(error)));
+    let what = match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => What::ReadOnly,
+        io::ErrorKind::PermissionDenied => What::NoPermission,
+        io::ErrorKind::NotADirectory => What::NoFolder,
+        io::ErrorKind::InvalidFilename => What::LongName,
+        io::ErrorKind::NotFound => What::FileGone,
+        _ if code == FailureCode::DiskFull => What::DiskFull,
+        _ => return failure.because(What::Disk, [&path.display(), &plain(error)]),
+    };
+    failure.because(what, [&path.display()])
 }
 
 /// The system's words without its number.

@@ -54,7 +54,7 @@ impl Presenter {
                 let begins = past.state.is_none();
                 past.state = Some(row_state);
                 if !begins || matches!(row_state, RowState::Connecting | RowState::Downloading) {
-                    past.note(now, &sentence(row_state, failure.as_ref()));
+                    past.note(now, row_state, failure);
                 }
             }
             if point_due
@@ -188,11 +188,15 @@ impl Past {
         self.points.push_back(point);
     }
 
-    fn note(&mut self, now: Now, text: &str) {
+    fn note(&mut self, now: Now, state: RowState, failure: Option<Failure>) {
         if self.log.len() == MAX_LOG_LINES {
             self.log.pop_front();
         }
-        self.log.push_back(LogLine { at_unix_ms: now.unix_ms, text: text.to_owned() });
+        self.log.push_back(LogLine {
+            at_unix_ms: now.unix_ms,
+            text: sentence(state, failure.as_ref()),
+            failure: failure.map(FailureView::from),
+        });
     }
 }
 

@@ -8,7 +8,9 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use manyhands_core::{Failure, FailureCode, GroupId, HostList, HostListError, LentDay, PeerId};
+use manyhands_core::{
+    Failure, FailureCode, GroupId, HostList, HostListError, LentDay, PeerId, What,
+};
 use manyhands_peer::wire::{Invite, MAX_GROUPS};
 use manyhands_store::{BlockedPeer, Friend, Group, Meeting, Op, Settings};
 use serde::{Deserialize, Serialize};
@@ -102,12 +104,13 @@ impl Change {
             Self::SetRule { peer, terms } => {
                 if blocked.contains_key(peer) {
                     let message = format!("The device {} is blocked.", peer.short());
-                    return Err(Failure::new(FailureCode::Blocked, message));
+                    let failure = Failure::new(FailureCode::Blocked, message);
+                    return Err(failure.because(What::DeviceBlocked, [&peer.short()]));
                 }
                 let before = friends.get(peer);
                 let rules = friends.values().filter(|friend| friend.rule.is_some()).count();
                 if rules >= MAX_RULES && before.is_none_or(|friend| friend.rule.is_none()) {
-                    return Err(too_many("rules", MAX_RULES));
+                    return Err(too_many(What::TooManyRules, "rules", MAX_RULES));
                 }
                 let friend = before.cloned().unwrap_or_else(|| new_friend(*peer));
                 let rule = Some((*terms).into());
@@ -124,7 +127,7 @@ impl Change {
             },
             Self::Block { peer } if blocked.contains_key(peer) => Vec::new(),
             Self::Block { .. } if blocked.len() >= MAX_BLOCKED => {
-                return Err(too_many("blocked devices", MAX_BLOCKED));
+                return Err(too_many(What::TooManyBlocked, "blocked devices", MAX_BLOCKED));
             }
             Self::Block { peer } => {
                 let friend = friends.get(peer).cloned();
@@ -177,7 +180,7 @@ fn join(before: Before<'_>, invite: &Invite, founder: bool) -> Result<Vec<Op>, F
     let id = groups::id_of(invite);
     let known = before.groups.get(&id);
     if known.is_none() && before.groups.len() >= MAX_GROUPS {
-        return Err(too_many("groups", MAX_GROUPS));
+        return Err(too_many(What::TooManyGroups, "groups", MAX_GROUPS));
     }
     let named = Some(invite.name.as_str()).filter(|name| !name.is_empty());
     let name = named.or(known.map(|group| group.name.as_str())).unwrap_or_default();
@@ -195,8 +198,9 @@ fn put(before: &Settings, settings: Settings) -> Vec<Op> {
     if *before == settings { Vec::new() } else { vec![Op::PutSettings(settings)] }
 }
 
-fn too_many(what: &str, most: usize) -> Failure {
-    Failure::new(FailureCode::TooMany, format!("There are {most} {what} already."))
+fn too_many(what: What, things: &str, most: usize) -> Failure {
+    Failure::new(FailureCode::TooMany, format!("There are {most} {things} already."))
+        .because(what, [&most])
 }
 
 pub fn check_host(text: &str) -> Result<String, Failure> {
@@ -212,5 +216,9 @@ fn no_host(error: &HostListError) -> Failure {
     let text = error.to_string();
     let mut letters = text.chars();
     let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
-    Failure::new(code, format!("{first}{}.", letters.as_str()))
+    let failure = Failure::new(code, format!("{first}{}.", letters.as_str()));
+    match error {
+        HostListError::NotAHost(host) => failure.because(What::NotAHost, [host]),
+        HostListError::TooMany => failure.because(What::TooManyHosts, []),
+    }
 }

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use manyhands_core::{DownloadId, Failure, FailureCode, GroupId, Input, MapChunk, PeerId, RunId};
+use manyhands_core::{
+    DownloadId, Failure, FailureCode, GroupId, Input, MapChunk, PeerId, RunId, What,
+};
 use manyhands_store::{Op, OpenError, Opened, Store, StoreError};
 use tokio::sync::oneshot;
 
@@ -309,7 +311,7 @@ fn squeezed(ops: Vec<Op>) -> Vec<Op> {
 
 fn failure(why: &str) -> Failure {
     let message = format!("The state of the download cannot be saved: {why}.");
-    Failure::new(FailureCode::Profile, message)
+    Failure::new(FailureCode::Profile, message).because(What::NotSaved, [&why])
 }
 
 impl From<StoreError> for SaveError {

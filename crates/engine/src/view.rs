@@ -99,8 +99,21 @@ pub struct Counts {
 pub struct Welcome {
     /// Where downloads go when nothing else is said.
     pub download_dir: String,
-    /// What to tell the user, in English, when the profile was damaged and the list had to be rebuilt.
-    pub recovered: Option<String>,
-    /// Why others cannot be met, in English; the program works alone.
-    pub network_failure: Option<String>,
+    /// When the profile was damaged and the list had to be rebuilt.
+    pub recovered: Option<Recovered>,
+    /// Why others cannot be met; the program works alone.
+    pub network_failure: Option<FailureView>,
+}
+
+/// A list that was rebuilt from its last good copy. What was unfinished begins anew.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct Recovered {
+    /// How many are in it.
+    pub downloads: u32,
+    /// Where the damaged database was kept, if it was.
+    pub set_aside: Option<String>,
+    /// English.
+    pub text: String,
 }

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use manyhands_core::{Contradiction, Failure, FailureCode, Identity, Rejection};
+use manyhands_core::{Contradiction, Failure, FailureCode, Identity, Rejection, What};
 
 use url::Url;
 
@@ -22,7 +22,7 @@ pub enum FetchError {
     AddressRefused { host: String, source: Refused },
     /// Refused, unreachable, or no answer in time.
     #[error("{host} {why}")]
-    Connect { host: String, why: &'static str, source: Option<Cause> },
+    Connect { host: String, why: ConnectError, source: Option<Cause> },
     /// The connection cannot be made secure. `untrusted`: because of the certificate, so trying again is of no use.
     #[error("no secure connection to {host}: {why}")]
     Tls { host: String, why: String, untrusted: bool, source: Option<Cause> },
@@ -76,6 +76,24 @@ pub enum FetchError {
     /// Nothing came for so long.
     #[error("{host} sent nothing for {} s", after.as_secs())]
     Stalled { host: String, received_bytes: u64, after: Duration },
+}
+
+/// Why there is no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectError {
+    #[error("does not answer")]
+    NoAnswer,
+    #[error("refuses the connection")]
+    Refused,
+    #[error("cannot be reached from this network")]
+    Unreachable,
+    #[error("cannot be connected to")]
+    Other,
+    /// It is not the server that was connected to.
+    #[error("cannot be reached through the proxy")]
+    Proxy,
+    #[error("cannot be reached through this proxy, as it speaks FTP")]
+    ProxyFtp,
 }
 
 /// Why a redirect was not followed.
@@ -182,7 +200,72 @@ impl FetchError {
                 FailureCode::Interrupted
             }
         };
-        Failure::new(code, format!("{self}."))
+        let mut message = format!("{self}.");
+        // A sentence begins with a capital letter, the name of a host does not.
+        if !message.starts_with(self.host())
+            && let Some(first) = message.get_mut(..1)
+        {
+            first.make_ascii_uppercase();
+        }
+        self.tell(Failure::new(code, message))
+    }
+
+    /// The same for windows that make the sentence themselves.
+    fn tell(&self, failure: Failure) -> Failure {
+        let of_host = |what: What| -> Failure { failure.clone().because(what, [&self.host()]) };
+        let of_status = |what: What, status: u16| -> Failure {
+            failure.clone().because(what, [&self.host(), &status])
+        };
+        match self {
+            Self::NameNotFound { .. } => of_host(What::NameNotFound),
+            Self::AddressRefused { host, source } => {
+                failure.because(What::AddressRefused, [host, &source.address])
+            }
+            Self::Connect { why, .. } => of_host(match why {
+                ConnectError::NoAnswer => What::NoAnswer,
+                ConnectError::Refused => What::ConnectionRefused,
+                ConnectError::Unreachable => What::Unreachable,
+                ConnectError::Other => What::NotConnected,
+                ConnectError::Proxy => What::Proxy,
+                ConnectError::ProxyFtp => What::ProxyFtp,
+            }),
+            Self::Tls { host, why, .. } => failure.because(What::NotSecure, [host, why]),
+            Self::Missing { status, .. } => of_status(What::Missing, *status),
+            Self::Denied { status, .. } => of_status(What::Denied, *status),
+            Self::Busy { status, .. } => of_status(What::Busy, *status),
+            Self::Server { status, .. } => of_status(What::Trouble, *status),
+            Self::Status { status, .. } => of_status(What::NoFile, *status),
+            Self::WebPage { .. } => of_host(What::WebPage),
+            Self::RangeIgnored { .. } => of_host(What::RangeIgnored),
+            Self::Changed { host, source } => match source {
+                Contradiction::Length { before, now } => {
+                    failure.because(What::LengthChanged, [host, before, now])
+                }
+                Contradiction::EntityTag => of_host(What::TagChanged),
+                Contradiction::LastModified => of_host(What::TimeChanged),
+            },
+            Self::NotSatisfiable { .. } => of_host(What::NothingThere),
+            Self::Rejected { host, source } => match source {
+                Rejection::WrongRange(_) => of_host(What::WrongRange),
+                Rejection::Encoded(encoding) => failure.because(What::Encoded, [host, encoding]),
+                // The others have errors of their own.
+                _ => of_host(What::BadAnswer),
+            },
+            Self::BadAnswer { .. } => of_host(What::BadAnswer),
+            Self::Redirect { why, .. } => of_host(match why {
+                RedirectError::Loop => What::RedirectLoop,
+                RedirectError::TooMany => What::RedirectTooMany,
+                RedirectError::Downgrade => What::RedirectDowngrade,
+                RedirectError::Scheme => What::RedirectScheme,
+                RedirectError::NoTarget => What::RedirectNowhere,
+            }),
+            Self::NotConsented { .. } => of_host(What::NotAgreed),
+            Self::Damaged { .. } => of_host(What::Damaged),
+            Self::Interrupted { .. } => of_host(What::Lost),
+            Self::Stalled { host, after, .. } => {
+                failure.because(What::Stalled, [host, &after.as_secs()])
+            }
+        }
     }
 
     /// The host that failed: not always the one of the original URL.

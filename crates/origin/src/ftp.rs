@@ -17,7 +17,7 @@ use connection::Connection;
 use pool::{Pool, Server};
 
 use crate::answer::{Answer, Body, Stream};
-use crate::error::FetchError;
+use crate::error::{ConnectError, FetchError};
 use crate::guard::OptionalGuard;
 use crate::link::{self, host_of, without_user};
 use crate::origins::{FetchRequest, Options, ProxyMode};
@@ -57,7 +57,7 @@ impl Ftp {
         let host = host_of(url);
         link::add_root(&mut origins, url);
         if self.proxy_only {
-            let why = "cannot be reached through this proxy, as it speaks FTP";
+            let why = ConnectError::ProxyFtp;
             return Err(FetchError::Connect { host, why, source: None });
         }
         // No server has a file of such a name, and a line break would be a second command.

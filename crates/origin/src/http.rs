@@ -14,7 +14,7 @@ use tracing::{debug, warn};
 use url::{Origin, Url};
 
 use crate::answer::{Answer, Body, Stream};
-use crate::error::{FetchError, RedirectError};
+use crate::error::{ConnectError, FetchError, RedirectError};
 use crate::guard::{self, GuardedResolver, OptionalGuard};
 use crate::link::{self, host_of, without_user};
 use crate::origins::{FetchRequest, Options, ProxyMode};
@@ -216,8 +216,7 @@ impl Http {
             Ok(Err(error)) => Err(match error {
                 // It is not the server that was connected to.
                 FetchError::Connect { host, source, .. } if self.proxied => {
-                    let why = "cannot be reached through the proxy";
-                    FetchError::Connect { host, why, source }
+                    FetchError::Connect { host, why: ConnectError::Proxy, source }
                 }
                 error => error,
             }),

@@ -1,6 +1,6 @@
 //! Links as people type them, and the parts of them that may be shown.
 
-use manyhands_core::{Failure, FailureCode};
+use manyhands_core::{Failure, FailureCode, What};
 use url::Url;
 
 /// Longer links are refused: browsers stop at 2 MiB, servers mostly at 8 KiB.
@@ -14,13 +14,14 @@ pub(crate) fn check_url(text: &str) -> Result<Url, Failure> {
     let text = text.trim().trim_matches(|c| matches!(c, '<' | '>' | '"'));
     let bad = |why: &str| Failure::new(FailureCode::BadUrl, format!("This is no link: {why}."));
     if text.is_empty() {
-        return Err(bad("it is empty"));
+        return Err(bad("it is empty").because(What::EmptyLink, []));
     }
     if text.len() > MAX_URL_BYTES {
-        return Err(bad("it is too long"));
+        return Err(bad("it is too long").because(What::LongLink, []));
     }
     if text.contains(|c: char| c.is_control() || c == ' ') {
-        return Err(bad("there is a space or a line break in it"));
+        let failure = bad("there is a space or a line break in it");
+        return Err(failure.because(What::SpaceInLink, []));
     }
     // A host with a port parses as a URL, too: `example.org:8080/file` has the scheme `example.org`.
     let url = match Url::parse(text) {
@@ -38,10 +39,11 @@ pub(crate) fn check_url(text: &str) -> Result<Url, Failure> {
                 "Links that begin with \"{}:\" cannot be downloaded; http, https and ftp can.",
                 url.scheme()
             ),
-        ));
+        )
+        .because(What::Scheme, [&url.scheme()]));
     }
     if url.host_str().is_none_or(str::is_empty) {
-        return Err(bad("it names no server"));
+        return Err(bad("it names no server").because(What::NoServerInLink, []));
     }
     Ok(url)
 }

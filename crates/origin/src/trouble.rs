@@ -6,7 +6,7 @@ use std::io;
 use rustls::CertificateError;
 use suppaftp::FtpError;
 
-use crate::error::{Cause, FetchError};
+use crate::error::{Cause, ConnectError, FetchError};
 use crate::guard::{NameError, Refused};
 use crate::tunnel::{NoAuthorities, SendError, TlsNote};
 
@@ -128,14 +128,14 @@ fn interrupted(host: &str, received_bytes: u64, error: impl Into<Cause>) -> Fetc
 }
 
 /// Completes "the host …".
-pub(crate) fn connect_why(kind: io::ErrorKind) -> &'static str {
+pub(crate) fn connect_why(kind: io::ErrorKind) -> ConnectError {
     match kind {
-        io::ErrorKind::TimedOut => "does not answer",
-        io::ErrorKind::ConnectionRefused => "refuses the connection",
+        io::ErrorKind::TimedOut => ConnectError::NoAnswer,
+        io::ErrorKind::ConnectionRefused => ConnectError::Refused,
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-            "cannot be reached from this network"
+            ConnectError::Unreachable
         }
-        _ => "cannot be connected to",
+        _ => ConnectError::Other,
     }
 }
 

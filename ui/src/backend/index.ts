@@ -82,8 +82,8 @@ export interface Backend {
 /** What a rejected promise of a backend holds; everything else is a mistake of ours and told as such. */
 export function asFailure(error: unknown): FailureView {
   if (typeof error === 'object' && error !== null && 'code' in error && 'message' in error) {
-    const { code, message, hint } = error as FailureView;
-    return { code: String(code), message: String(message), hint: String(hint ?? '') };
+    const { code, message, hint, ...exactly } = error as FailureView;
+    return { ...exactly, code: String(code), message: String(message), hint: String(hint ?? '') };
   }
   return { code: 'internal', message: String(error), hint: '' };
 }

@@ -192,6 +192,8 @@ export class MockNetwork {
         lending: peer.lending,
         proposed: proposed(peer, entry.url, 'everyone'),
         mode: modeOf(entry.url),
+        relays: modeOf(entry.url) === 'relay',
+        fetches: true,
         state: entry.help.find((asked) => asked.peer === peer.peer)?.state ?? null,
       }))
       .sort((a, b) => Number(b.friend) - Number(a.friend) || a.name.localeCompare(b.name))

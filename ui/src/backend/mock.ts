@@ -8,6 +8,7 @@ import type {
   AskFor,
   Counts,
   Decision,
+  FailureView,
   Filter,
   InviteView,
   LendingChange,
@@ -20,6 +21,7 @@ import type {
   Together,
   View,
   Welcome,
+  Recovered,
 } from '../types';
 import type { Backend } from './index';
 import {
@@ -65,7 +67,7 @@ export interface MockWorld {
   /** On which this device is reached. */
   port?: number;
   /** Why others cannot be met. */
-  networkFailure?: string;
+  networkFailure?: FailureView;
   now?: number;
   seed?: number;
 }
@@ -81,8 +83,8 @@ export class MockBackend implements Backend {
   readonly #downloadDir: string;
   readonly #network: MockNetwork | null;
   #link: string | null = null;
-  readonly #networkFailure: string | null;
-  recovered: string | null = null;
+  readonly #networkFailure: FailureView | null;
+  recovered: Recovered | null = null;
   /** What the dialog for folders answers. */
   picked: string | null = null;
   readonly opened: number[] = [];

@@ -313,7 +313,13 @@ const scenes: Record<string, { world: MockWorld; afterMs: number }> = {
   offline: {
     world: {
       downloads: alone,
-      networkFailure: 'the key of this device cannot be read: permission denied',
+      networkFailure: {
+        code: 'cannot-connect',
+        message: 'cannot listen on 0.0.0.0:26269: Address already in use',
+        hint: '',
+        what: 'port-taken',
+        parts: { address: '0.0.0.0:26269' },
+      },
     },
     afterMs: 12_000,
   },

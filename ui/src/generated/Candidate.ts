@@ -19,6 +19,14 @@ proposed: boolean,
  */
 mode: 'fetch' | 'relay', 
 /**
+ * Whether it could help where only carrying the connection is wanted …
+ */
+relays: boolean, 
+/**
+ * … and where only fetching is.
+ */
+fetches: boolean, 
+/**
  * Its last answer for this download.
  */
 state: HelpState | null, };

@@ -12,4 +12,12 @@ message: string,
 /**
  * English.
  */
-hint: string, };
+hint: string, 
+/**
+ * What exactly happened, where that is known: front ends make a sentence of it …
+ */
+what?: string, 
+/**
+ * … with these, by name: hosts, numbers, paths.
+ */
+parts?: { [key in string]: string }, };

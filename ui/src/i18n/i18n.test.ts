@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { en } from './en';
 import { failureText, LANGUAGES, logText, systemLanguage } from './index.svelte';
+import type { FailureView } from '../types';
 import { zhCN } from './zh-CN';
 
 const repository = resolve(import.meta.dirname, '../../..');
@@ -105,6 +106,8 @@ test('what is said of others is said in Chinese characters', () => {
     'modes',
     'modeHelp',
     'modeAsks',
+    'helpWishes',
+    'helpWishHelp',
     'learns',
     'pairingStates',
     'pairing',
@@ -144,19 +147,92 @@ test('the system chooses the language', () => {
   expect(systemLanguage([])).toBe('en');
 });
 
-test('a failure keeps its particulars where they can be read', () => {
+/** Everything that can exactly happen, with what its sentence is made of, read from where it is defined. */
+function whats(): [what: string, parts: string[]][] {
+  const text = source('crates/core/src/failure/what.rs');
+  const lines = [...text.matchAll(/^ {4}\w+ = "([a-z-]+)", \[(.*)\];$/gm)];
+  return lines.map(([, what = '', parts = '']) => [what, parts.match(/[a-z]+/g) ?? []]);
+}
+
+test('everything that can exactly happen is read from the core', () => {
+  const defined = source('crates/core/src/failure/what.rs').match(/^ {4}\w+ = "/gm) ?? [];
+  expect(whats().length).toBeGreaterThan(60);
+  expect(whats()).toHaveLength(defined.length);
+});
+
+test.each(Object.entries(LANGUAGES))(
+  'what exactly happened is a sentence with all its particulars in %s',
+  (language, texts) => {
+    expect(Object.keys(texts.whats).sort()).toEqual(
+      whats()
+        .map(([what]) => what)
+        .sort(),
+    );
+    for (const [what, names] of whats()) {
+      // Amounts of bytes get their unit.
+      const values = names.map((_, i) => String(11 + i));
+      const parts = Object.fromEntries(names.map((name, i) => [name, values[i] ?? '']));
+      const { title, detail } = failureText(
+        { code: 'internal', message: 'English.', hint: '', what, parts },
+        texts,
+      );
+      expect(detail, what).toBeNull();
+      for (const value of values) expect(title, what).toContain(value);
+      expect(title, what).not.toMatch(/undefined|English/);
+      if (language === 'en') expect(title, what).toMatch(/^[^a-z].*[.0-9]$/);
+      else expect(title, what).toMatch(/\p{Script=Han}/u);
+      if (language === 'zh-CN') expect(title, what).not.toMatch(/[a-z]+ [a-z]+/i);
+    }
+  },
+);
+
+test('amounts have their unit, and are exact where they would look the same', () => {
+  const changed = (before: number, now: number) =>
+    failureText(
+      {
+        code: 'changed',
+        message: '',
+        hint: '',
+        what: 'length-changed',
+        parts: { host: 'a.example', before: String(before), now: String(now) },
+      },
+      en,
+    ).title;
+  expect(changed(3_900_000_000, 812_000_000)).toBe(
+    'The file on a.example has 812 MB now, and no longer 3.9 GB.',
+  );
+  expect(changed(3_900_000_000, 3_900_000_001)).toBe(
+    'The file on a.example has 3,900,000,001 B now, and no longer 3,900,000,000 B.',
+  );
+});
+
+test('a failure of which nothing more is known is told by its code, and the English is kept beside it', () => {
   const failure = { code: 'not-found', message: 'example.org answered 404.', hint: '' };
-  expect(failureText(failure, en).title).toBe('example.org answered 404.');
-  expect(failureText(failure, en).hint).toBe(en.failures['not-found'].hint);
-  expect(failureText(failure, zhCN)).toEqual(zhCN.failures['not-found']);
+  const { hint } = en.failures['not-found'];
+  expect(failureText(failure, en)).toEqual({ title: failure.message, hint, detail: null });
+  expect(failureText(failure, zhCN)).toEqual({
+    ...zhCN.failures['not-found'],
+    detail: failure.message,
+  });
+  const later = { ...failure, what: 'brand-new', parts: { host: 'a' } };
+  expect(failureText(later, zhCN).title).toBe(zhCN.failures['not-found'].title);
   const unknown = { code: 'brand-new', message: 'New.', hint: 'Wait.' };
-  expect(failureText(unknown, zhCN)).toEqual({ title: 'New.', hint: 'Wait.' });
+  expect(failureText(unknown, zhCN)).toEqual({ title: 'New.', hint: 'Wait.', detail: null });
 });
 
 test('a line of the log is translated as far as it is known', () => {
-  expect(logText('Paused.', zhCN)).toBe('已暂停。');
-  expect(logText('Failed. example.org answered 404.', zhCN)).toBe(
-    '失败。 example.org answered 404.',
+  const line = (text: string, failure?: FailureView) =>
+    logText({ atUnixMs: 0, text, ...(failure && { failure }) }, zhCN);
+  expect(line('Paused.')).toBe('已暂停。');
+  const failure = {
+    code: 'not-found',
+    message: 'a.example does not have this file (status 404).',
+    hint: '',
+    what: 'missing',
+    parts: { host: 'a.example', status: '404' },
+  };
+  expect(line(`Failed. ${failure.message}`, failure)).toBe(
+    '失败。a.example 上没有这个文件（状态码 404）。',
   );
-  expect(logText('Something new.', zhCN)).toBe('Something new.');
+  expect(line('Something new.')).toBe('Something new.');
 });

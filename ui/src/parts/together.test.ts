@@ -91,6 +91,8 @@ test('a stranger is asked by the own tick alone, and then what follows is said',
     lending: true,
     proposed: true,
     mode: 'fetch',
+    relays: false,
+    fetches: true,
     state: null,
   });
   const onask = vi.fn();
@@ -101,7 +103,40 @@ test('a stranger is asked by the own tick alone, and then what follows is said',
   await fireEvent.click(kim as HTMLInputElement);
   expect(screen.getByTestId('ask-strangers').textContent).toContain(en.ask.strangers('Kim'));
   await fireEvent.click(screen.getByTestId('ask-submit'));
-  expect(onask).toHaveBeenCalledWith(['mo', 'kim']);
+  expect(onask).toHaveBeenCalledWith(['mo', 'kim'], 'auto');
+});
+
+test('how they are to help is asked only of whoever wants to know, and what follows is said', async () => {
+  const candidate = (name: string, more: Partial<Candidate>): Candidate => ({
+    peer: name.toLowerCase(),
+    name,
+    friend: true,
+    lending: true,
+    proposed: true,
+    mode: 'relay',
+    relays: true,
+    fetches: true,
+    state: null,
+    ...more,
+  });
+  const onask = vi.fn();
+  const candidates = [candidate('Mo', {}), candidate('Old', { mode: 'fetch', relays: false })];
+  render(AskDialog, { name: 'big.iso', candidates, onask, onclose: vi.fn() });
+  expect(screen.queryByText(en.helpWishHelp.auto)).toBeNull();
+  await fireEvent.click(screen.getByTestId('ask-how'));
+  screen.getByText(en.helpWishHelp.auto);
+  await fireEvent.click(screen.getByLabelText(en.helpWishes.relay));
+  screen.getByText(en.helpWishHelp.relay);
+  const [mo, old] = screen.getAllByTestId<HTMLInputElement>('candidate');
+  expect([mo?.checked, mo?.disabled, old?.checked, old?.disabled]).toEqual([
+    true,
+    false,
+    false,
+    true,
+  ]);
+  screen.getByText(en.ask.notSo);
+  await fireEvent.click(screen.getByTestId('ask-submit'));
+  expect(onask).toHaveBeenCalledWith(['mo'], 'relay');
 });
 
 test('a dialog gives the focus back', () => {

@@ -17,10 +17,25 @@ export function colour(source: number): string {
 }
 
 /** A peer's own colour where it is no source: the same one every time, never yours. */
-export function peerColour(peer: string): string {
+export const peerColour = (peer: string): string => colour(peerIndex(peer));
+
+function peerIndex(peer: string): number {
   let mixed = 0;
   for (const letter of peer) mixed = (Math.imul(mixed, 31) + (letter.codePointAt(0) ?? 0)) >>> 0;
-  return colour(1 + (mixed % (COLOURS - 1)));
+  return 1 + (mixed % (COLOURS - 1));
+}
+
+/**
+ * The colours of peers who are seen one below the other: each its own one, unless the one above has it. Then it is the next, so that
+ * two neighbours never look alike.
+ */
+export function peerColours(peers: readonly string[]): string[] {
+  const taken: number[] = [];
+  for (const peer of peers) {
+    const own = peerIndex(peer);
+    taken.push(own === taken.at(-1) ? 1 + (own % (COLOURS - 1)) : own);
+  }
+  return taken.map(colour);
 }
 
 /** The letter in an avatar: the first that is one, whole, in whatever script. */

@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { badge } from './badge';
-import { COLOURS, colourIndex } from './colours';
+import { COLOURS, colourIndex, peerColour, peerColours } from './colours';
 import { graph, roundUp } from './graph';
-import { shares } from './shares';
+import { percents, shares } from './shares';
 
 const source = (bytes: number) => ({
   kind: 'origin' as const,
@@ -71,4 +71,28 @@ test.each([
   ['第七讲.pdf', 'PDF'],
 ])('the badge of %s is %s', (name, word) => {
   expect(badge(name)).toBe(word);
+});
+
+test('what people brought is told in whole percents that are 100 together', () => {
+  expect(percents([537, 463])).toEqual([54, 46]);
+  expect(percents([1, 1, 1])).toEqual([34, 33, 33]);
+  expect(percents([998, 1, 1])).toEqual([100, 0, 0]);
+  expect(percents([0, 0])).toEqual([0, 0]);
+  expect(percents([])).toEqual([]);
+  for (let seed = 1; seed < 200; seed += 1) {
+    const amounts = [seed, (seed * 7919) % 1000, (seed * 104_729) % 1000];
+    expect(percents(amounts).reduce((sum, n) => sum + n)).toBe(100);
+  }
+});
+
+test('a peer has its own colour, unless the one above it in a list has the same', () => {
+  const peers = Array.from({ length: 60 }, (_, i) => `device ${i}`);
+  const colours = peerColours(peers);
+  for (const [place, colour] of colours.entries()) {
+    expect(colour).not.toBe(colours[place - 1]);
+    expect(colour).not.toBe('var(--source-0)');
+  }
+  const own = colours.filter((colour, place) => colour === peerColour(peers[place] ?? ''));
+  expect(own.length).toBeGreaterThan(40);
+  expect(peerColours(peers)).toEqual(colours);
 });

@@ -3,7 +3,7 @@
  * this file; parts of the page get data from here and say what the user wants.
  */
 import { asFailure, type Backend } from '../backend';
-import { failureText, t } from '../i18n/index.svelte';
+import { f, failureText, t } from '../i18n/index.svelte';
 import type {
   Action,
   Decision,
@@ -14,6 +14,7 @@ import type {
   News,
   PairingRow,
   Query,
+  Recovered,
   RequestRow,
   RuleTerms,
   ServerFound,
@@ -26,7 +27,7 @@ import { isLink } from './links';
 import { isRunning, pairingOf } from './pairing';
 import { apply, emptyPage, type PageEvent, type Place, queryOf, rowAt, selectedRow } from './page';
 import { Poll } from './poll';
-import { anybodyThere, inOrderOfArrival, promptOf } from './together';
+import { anybodyThere, type HelpWish, inOrderOfArrival, promptOf } from './together';
 
 const NOBODY = { all: 0, active: 0, queued: 0, done: 0 };
 
@@ -84,7 +85,7 @@ export class Session {
   /** The pairing that the dialog is about. */
   pairing = $state.raw<PairingRow | null>(null);
   /** Why others cannot be met. */
-  networkFailure = $state.raw<string | null>(null);
+  networkFailure = $state.raw<FailureView | null>(null);
   /** A row that is to be brought into sight, perhaps only once it has arrived. */
   toReveal = $state.raw<{ index: number; whenThere: boolean } | null>(null);
 
@@ -125,10 +126,13 @@ export class Session {
       this.draft = { ...this.draft, dir: welcome.downloadDir };
       this.networkFailure = welcome.networkFailure;
       if (welcome.networkFailure !== null) {
-        this.say(t().notices.alone, t().notices.aloneText(welcome.networkFailure));
+        this.say(
+          t().notices.alone,
+          t().notices.aloneText(failureText(welcome.networkFailure).title),
+        );
       }
       // What was lost matters more than who is missing.
-      if (welcome.recovered !== null) this.say(welcome.recovered, '', true);
+      if (welcome.recovered !== null) this.#sayRecovered(welcome.recovered);
       await this.#backend.watch((news) => this.#hear(news));
     } catch (error) {
       this.#sayFailure(error);
@@ -218,6 +222,12 @@ export class Session {
     this.say(text.title, text.hint);
   }
 
+  #sayRecovered({ downloads, setAside }: Recovered): void {
+    const text = [t().notices.recoveredText(f().number(downloads))];
+    if (setAside !== null) text.push(t().notices.recoveredAside(setAside));
+    this.say(t().notices.recovered, text.join(t().gap), true);
+  }
+
   async #attempt(doing: Promise<unknown>): Promise<void> {
     try {
       await doing;
@@ -247,9 +257,10 @@ export class Session {
       case 'resume':
         return void this.#attempt(this.#backend.resume(row.id));
       case 'open_folder':
-        return void this.#backend
-          .openFolder(row.id)
-          .catch((error: unknown) => this.say(t().notices.cannotShow, asFailure(error).message));
+        return void this.#backend.openFolder(row.id).catch((error: unknown) => {
+          const { title, detail } = failureText(asFailure(error));
+          this.say(t().notices.cannotShow, detail === null ? title : `“${detail}”`);
+        });
       case 'remove':
         // A finished file stays where it is; what an unfinished one has is lost.
         if (row.state === 'completed' || row.bytes === 0) return this.remove(row);
@@ -327,10 +338,10 @@ export class Session {
   }
 
   /** Asks these peers for help with the selected download. */
-  async ask(id: number, peers: string[]): Promise<void> {
+  async ask(id: number, peers: string[], mode: HelpWish): Promise<void> {
     this.dialog = null;
     if (peers.length === 0) return this.say(t().notices.nobodyAsked);
-    await this.#attempt(this.#backend.ask(id, { who: peers.join(','), waitS: 0 }));
+    await this.#attempt(this.#backend.ask(id, { who: peers.join(','), waitS: 0, mode }));
   }
 
   /** A button of a request was pressed. Two of them ask once more. */
@@ -403,7 +414,8 @@ export class Session {
     this.closePairing();
     const failure = await this.pair(who);
     if (!failure) return;
-    this.say(t().pairing.wrong, `${failure.message} ${failureText(failure).hint}`);
+    const { title, hint } = failureText(failure);
+    this.say(t().pairing.wrong, `${title}${t().gap}${hint}`);
   }
 
   answerPairing(id: string, same: boolean): void {

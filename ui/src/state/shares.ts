@@ -1,6 +1,23 @@
 /** How a progress bar is divided among those who brought the bytes. */
 import type { DownloadRow } from '../types';
 
+/**
+ * Whole percents whose sum is 100: each is rounded down, and what is missing goes to those who lost most by that.
+ */
+export function percents(amounts: readonly number[]): number[] {
+  const all = amounts.reduce((sum, n) => sum + n, 0);
+  if (all <= 0) return amounts.map(() => 0);
+  const exact = amounts.map((n) => (n / all) * 100);
+  const whole = exact.map(Math.floor);
+  const missing = 100 - whole.reduce((sum, n) => sum + n, 0);
+  const lostMost = exact
+    .map((n, place) => ({ place, lost: n - Math.floor(n) }))
+    .sort((a, b) => b.lost - a.lost || a.place - b.place)
+    .slice(0, missing);
+  for (const { place } of lostMost) whole[place] = (whole[place] ?? 0) + 1;
+  return whole;
+}
+
 export interface Share {
   source: number;
   /** Of the whole bar, 0 to 1. */

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import type { Candidate, DownloadDetails, DownloadRow, HelpState, PeerRow } from '../types';
 import { initial, peerColour } from './colours';
 import {
+  ableOf,
   answersOf,
   anybodyThere,
   dotOf,
@@ -36,6 +37,8 @@ const candidate = (peer: string, more: Partial<Candidate> = {}): Candidate => ({
   lending: true,
   proposed: true,
   mode: 'relay',
+  relays: true,
+  fetches: true,
   state: null,
   ...more,
 });
@@ -95,7 +98,9 @@ test('friends whom the rules would ask are ticked, strangers never, who does not
     candidate('tal', { lending: false, proposed: false }),
   ];
   expect([...proposedOf(all)]).toEqual(['mo']);
-  expect(tickedOf(all, new Set(['tal', 'kim', 'gone'])).map(({ peer }) => peer)).toEqual(['kim']);
+  expect(
+    tickedOf(ableOf(all, 'auto'), new Set(['tal', 'kim', 'gone'])).map(({ peer }) => peer),
+  ).toEqual(['kim']);
 });
 
 test('the dot beside a peer has its colour in the selected download', () => {
@@ -160,4 +165,30 @@ test('a peer keeps its colour, and never has yours', () => {
   expect(ids.map(peerColour)).toEqual(colours);
   expect(colours).not.toContain('var(--source-0)');
   expect(new Set(colours).size).toBe(7);
+});
+
+test('where one way of helping is wished, whoever cannot is not asked', () => {
+  const all = [
+    candidate('mo'),
+    candidate('old', { mode: 'fetch', relays: false }),
+    candidate('kim', { fetches: false }),
+  ];
+  const asked = (wish: 'auto' | 'relay' | 'fetch') =>
+    tickedOf(ableOf(all, wish), new Set(['mo', 'old', 'kim'])).map(({ peer, mode }) => [
+      peer,
+      mode,
+    ]);
+  expect(asked('auto')).toEqual([
+    ['mo', 'relay'],
+    ['old', 'fetch'],
+    ['kim', 'relay'],
+  ]);
+  expect(asked('relay')).toEqual([
+    ['mo', 'relay'],
+    ['kim', 'relay'],
+  ]);
+  expect(asked('fetch')).toEqual([
+    ['mo', 'fetch'],
+    ['old', 'fetch'],
+  ]);
 });

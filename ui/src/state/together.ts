@@ -1,5 +1,6 @@
 /** What is said about others: which request is asked about, who is offered as a helper, what became of asking. Pure. */
 import type {
+  AskFor,
   Candidate,
   DownloadDetails,
   DownloadRow,
@@ -48,12 +49,27 @@ export function proposedOf(candidates: readonly Candidate[]): ReadonlySet<string
   return new Set(able.map(({ peer }) => peer));
 }
 
+/** How others are to help: as the rules say, or in one way only. */
+export type HelpWish = NonNullable<AskFor['mode']>;
+export const HELP_WISHES: readonly HelpWish[] = ['auto', 'relay', 'fetch'];
+
+/** A candidate who helps as it was wished, if it can. */
+export interface Able extends Candidate {
+  able: boolean;
+}
+
+/** What becomes of the candidates where they are to help in one way only. */
+export function ableOf(candidates: readonly Candidate[], wish: HelpWish): Able[] {
+  return candidates.map((candidate) => {
+    if (wish === 'auto') return { ...candidate, able: true };
+    const able = wish === 'relay' ? candidate.relays : candidate.fetches;
+    return { ...candidate, mode: wish, able };
+  });
+}
+
 /** Those who are ticked and can still be asked, in the order in which they are shown. */
-export function tickedOf(
-  candidates: readonly Candidate[],
-  ticked: ReadonlySet<string>,
-): Candidate[] {
-  return candidates.filter(({ peer, lending }) => lending && ticked.has(peer));
+export function tickedOf(candidates: readonly Able[], ticked: ReadonlySet<string>): Able[] {
+  return candidates.filter(({ peer, lending, able }) => lending && able && ticked.has(peer));
 }
 
 /** The dot beside a peer: its colour as a source of the selected download, otherwise just that it is there. */

@@ -130,6 +130,10 @@ impl AskTerms {
 pub struct Candidacy {
     /// How it would help when the user names it.
     pub mode: HelpMode,
+    /// Whether it could help where only carrying the connection is wanted …
+    pub relays: bool,
+    /// … and where only fetching is.
+    pub fetches: bool,
     /// Whether it would be asked by itself where everyone is to be asked.
     pub proposed: bool,
 }
@@ -138,10 +142,16 @@ impl Candidacy {
     /// `None`: it cannot be asked, not even by its name.
     #[must_use]
     pub fn of(link: LinkFacts, peer: AskedPeer) -> Option<Self> {
-        let asking = |ask| AskTerms { ask, ..AskTerms::default() }.mode_for(link, peer);
         // Naming it is the user's word, whether it lends or not.
-        let mode = asking(Ask::Peers(vec![peer.peer]))?;
-        Some(Self { mode, proposed: asking(Ask::Everyone).is_some() })
+        let named = AskTerms { ask: Ask::Peers(vec![peer.peer]), ..AskTerms::default() };
+        let can = |mode| AskTerms { mode, ..named.clone() }.mode_for(link, peer).is_some();
+        let everyone = AskTerms { ask: Ask::Everyone, ..AskTerms::default() };
+        Some(Self {
+            mode: named.mode_for(link, peer)?,
+            relays: can(ModeWish::Relay),
+            fetches: can(ModeWish::Fetch),
+            proposed: everyone.mode_for(link, peer).is_some(),
+        })
     }
 }
 
@@ -235,14 +245,20 @@ mod tests {
     #[test]
     fn who_may_only_be_named_is_offered_and_not_proposed() {
         let of = |url: &str, peer| Candidacy::of(LinkFacts::of(&spec(url)), peer);
-        let some = |mode, proposed| Some(Candidacy { mode, proposed });
+        let some = |mode, [relays, fetches, proposed]: [bool; 3]| {
+            Some(Candidacy { mode, relays, fetches, proposed })
+        };
         let (stranger, friend) = (peer(false, true), peer(true, true));
-        assert_eq!(of(HTTPS, stranger), some(HelpMode::Relay, true));
-        assert_eq!(of(HTTP, friend), some(HelpMode::Fetch, true));
-        assert_eq!(of(HTTP, stranger), some(HelpMode::Fetch, false), "it would learn the link");
+        assert_eq!(of(HTTPS, stranger), some(HelpMode::Relay, [true, true, true]));
+        assert_eq!(of(HTTP, friend), some(HelpMode::Fetch, [false, true, true]));
+        let learns = some(HelpMode::Fetch, [false, true, false]);
+        assert_eq!(of(HTTP, stranger), learns, "it would learn the link");
         let silent = AskedPeer { lending: false, ..friend };
-        assert_eq!(of(HTTPS, silent), some(HelpMode::Relay, false), "it does not lend");
+        let quiet = some(HelpMode::Relay, [true, true, false]);
+        assert_eq!(of(HTTPS, silent), quiet, "it does not lend");
         assert_eq!(of(LOGIN, peer(true, false)), None, "a login goes to nobody");
+        let carries = some(HelpMode::Relay, [true, false, true]);
+        assert_eq!(of(LOGIN, friend), carries, "and is fetched by nobody");
     }
 
     #[test]

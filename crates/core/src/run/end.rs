@@ -1,7 +1,7 @@
 //! How a run ends: its digest is checked, its part file is closed, or the finished file is in its place.
 
 use super::*;
-use crate::{Geometry, MAP_CELLS};
+use crate::{Geometry, MAP_CELLS, What};
 
 impl Run {
     pub(super) fn all_there(&mut self, record: &DownloadRecord, shared: &mut Shared) {
@@ -113,7 +113,8 @@ impl Run {
                     "The file does not have the SHA-256 that was given: it has {digest}. It is kept as {}.",
                     path.display()
                 );
-                Life::Failed { failure: Failure::new(FailureCode::WrongDigest, message) }
+                let failure = Failure::new(FailureCode::WrongDigest, message);
+                Life::Failed { failure: failure.because(What::Digest, [&path.display(), &digest]) }
             }
             None => Life::Completed {
                 bytes: record

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use manyhands_core::{
     Ask, AskTerms, DEFAULT_CONNECTIONS, DownloadId, DownloadSpec, Failure, FailureCode,
-    HeaderField, MAX_CONNECTIONS, ModeWish,
+    HeaderField, MAX_CONNECTIONS, ModeWish, What,
 };
-use manyhands_origin::Origins;
+use manyhands_origin::{HeaderError, Origins};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -114,14 +114,15 @@ impl Engine {
         let dir = new.dir.clone().unwrap_or_else(|| self.seen.download_dir.clone());
         if !dir.is_absolute() {
             let message = format!("{} is not an absolute path.", dir.display());
-            return Err(Failure::new(FailureCode::Folder, message));
+            return Err(Failure::new(FailureCode::Folder, message)
+                .because(What::RelativePath, [&dir.display()]));
         }
         let out = new.out.as_deref().map(str::trim).filter(|out| !out.is_empty());
         if let Some(out) = out
             && manyhands_origin::safe_name(out).as_deref() != Some(out)
         {
             let message = format!("{out:?} cannot be the name of a file.");
-            return Err(Failure::new(FailureCode::BadName, message));
+            return Err(Failure::new(FailureCode::BadName, message).because(What::FileName, [&out]));
         }
         let sha256 = new.sha256.as_deref().map(str::trim).filter(|digest| !digest.is_empty());
         let sha256 = sha256.map(str::parse).transpose();
@@ -146,6 +147,13 @@ pub fn check_header(text: &str) -> Result<HeaderField, Failure> {
         if let Some(first) = text.get_mut(..1) {
             first.make_ascii_uppercase();
         }
-        Failure::new(FailureCode::BadHeader, format!("{text}."))
+        let failure = Failure::new(FailureCode::BadHeader, format!("{text}."));
+        match &why {
+            HeaderError::Shape => failure.because(What::HeaderShape, []),
+            HeaderError::Name(name) => failure.because(What::HeaderName, [name]),
+            HeaderError::Value(name) => failure.because(What::HeaderValue, [name]),
+            HeaderError::TooLong(name) => failure.because(What::LongHeader, [name]),
+            HeaderError::Ours(name) => failure.because(What::OurHeader, [name]),
+        }
     })
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use manyhands_store::{Locked, Opened, ProfileLock, Store};
 
 use crate::control;
+use crate::view::Recovered;
 
 /// The profile cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +22,7 @@ pub enum OpenError {
     Start(String),
 }
 
-pub(crate) type OpenProfile = (ProfileLock, Store, Option<String>);
+pub(crate) type OpenProfile = (ProfileLock, Store, Option<Recovered>);
 
 pub(crate) fn open_profile(data_dir: &Path) -> Result<OpenProfile, OpenError> {
     let cannot = |cause: String| OpenError::Profile { data_dir: data_dir.to_owned(), cause };
@@ -33,14 +34,16 @@ pub(crate) fn open_profile(data_dir: &Path) -> Result<OpenProfile, OpenError> {
     let recovered = match opened {
         Opened::Clean => None,
         Opened::Rebuilt { set_aside, downloads } => {
+            let set_aside = set_aside.map(|path| path.display().to_string());
             let aside = set_aside
-                .map(|path| format!(" It was kept as {}.", path.display()))
+                .as_ref()
+                .map(|path| format!(" It was kept as {path}."))
                 .unwrap_or_default();
             let text = format!(
                 "The database was damaged.{aside} The list was rebuilt from its last good copy: {downloads} downloads; unfinished ones begin anew."
             );
             tracing::warn!("{text}");
-            Some(text)
+            Some(Recovered { downloads: downloads as u32, set_aside, text })
         }
     };
     Ok((lock, store, recovered))

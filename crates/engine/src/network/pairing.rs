@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use manyhands_core::{
-    Failure, FailureCode, PairingEnd, PairingRefusal, PairingRun, PairingStage, PeerId,
+    Failure, FailureCode, PairingEnd, PairingRefusal, PairingRun, PairingStage, PeerId, What,
 };
 use manyhands_peer::wire::DEFAULT_PORT;
 use manyhands_peer::{CallError, Discovered, HintOrigin, MAX_ADDRESSES, PeerClient, RemotePeer};
@@ -60,7 +60,8 @@ impl Network {
             (Some(_), Some(_)) => {
                 let message =
                     format!("More than one device begins with {wanted}: give more of its id.");
-                Err(Failure::new(FailureCode::PeerNotFound, message))
+                let failure = Failure::new(FailureCode::PeerNotFound, message);
+                Err(failure.because(What::SeveralDevices, [&wanted]))
             }
             (None, _) => match (who.parse::<PeerId>(), host_and_port(who)) {
                 (Ok(id), _) => Err(not_online(&id.short())),
@@ -69,7 +70,8 @@ impl Network {
                 }
                 (Err(_), None) => {
                     let message = "This is neither a device's id nor its address.";
-                    Err(Failure::new(FailureCode::PeerNotFound, message))
+                    let failure = Failure::new(FailureCode::PeerNotFound, message);
+                    Err(failure.because(What::NoDevice, [&who]))
                 }
             },
         }
@@ -102,11 +104,17 @@ impl Network {
             return Ok(open.to_string());
         }
         let begun = self.server.pair(met.remote.clone(), &met.name).map_err(|refusal| {
-            Failure::new(FailureCode::PairingRefused, match refusal {
-                PairingRefusal::Itself => "This is the address of this device itself.".to_owned(),
-                PairingRefusal::Blocked => format!("{} is blocked.", met.name),
-                _ => format!("There were too many pairings with {} in the last ten minutes, or there are too many now.", met.name),
-            })
+            let failure = |message: String| Failure::new(FailureCode::PairingRefused, message);
+            match refusal {
+                PairingRefusal::Itself => {
+                    failure("This is the address of this device itself.".to_owned())
+                        .because(What::Itself, [])
+                }
+                PairingRefusal::Blocked => failure(format!("{} is blocked.", met.name))
+                    .because(What::DeviceBlocked, [&met.name]),
+                _ => failure(format!("There were too many pairings with {} in the last ten minutes, or there are too many now.", met.name))
+                    .because(What::PairedTooOften, [&met.name]),
+            }
         })?;
         // It has proved its key there: from now on it is looked after as those who were discovered.
         self.hint(id, met.address);
@@ -236,14 +244,16 @@ impl Meant {
             Self::Address { host, port, client } => {
                 let nobody = || {
                     let message = format!("No Manyhands answers at {host}, port {port}.");
-                    Failure::new(FailureCode::PeerNotFound, message)
+                    let failure = Failure::new(FailureCode::PeerNotFound, message);
+                    failure.because(What::NobodyAt, [&host, &port])
                 };
                 let found =
                     tokio::time::timeout(LOOKUP, tokio::net::lookup_host((host.as_str(), port)));
                 let Ok(Ok(found)) = found.await else {
                     let message =
                         format!("{host} is neither a device that is there nor an address.");
-                    return Err(Failure::new(FailureCode::PeerNotFound, message));
+                    let failure = Failure::new(FailureCode::PeerNotFound, message);
+                    return Err(failure.because(What::NoDevice, [&host]));
                 };
                 for address in found.take(MAX_ADDRESSES) {
                     let address = SocketAddr::new(address.ip().to_canonical(), address.port());
@@ -295,6 +305,7 @@ fn state(stage: PairingStage) -> PairingState {
 
 fn not_online(name: &str) -> Failure {
     Failure::new(FailureCode::PeerNotFound, format!("{name} is not online."))
+        .because(What::NotOnline, [&name])
 }
 
 fn other_key(name: &str, expected: PeerId, found: PeerId) -> Failure {
@@ -303,7 +314,7 @@ fn other_key(name: &str, expected: PeerId, found: PeerId) -> Failure {
         found.short(),
         expected.short(),
     );
-    Failure::new(FailureCode::OtherKey, message)
+    Failure::new(FailureCode::OtherKey, message).because(What::OtherDevice, [&name])
 }
 
 #[cfg(test)]

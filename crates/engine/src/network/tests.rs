@@ -175,6 +175,23 @@ impl Requester<'_> {
 }
 
 #[tokio::test]
+async fn where_the_port_is_taken_it_works_alone_and_says_so_in_parts() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let mut config = config(root.path().join("alone"), LendingChange::default());
+    config.network.as_mut().unwrap().listen = Some(address);
+    let alone = Config { or_alone: true, ..config };
+    let engine = Engine::open(alone).await.unwrap();
+
+    let why = engine.welcome().network_failure.expect("the port is taken");
+    assert_eq!(why.what.as_deref(), Some("port-taken"));
+    assert_eq!(why.parts.get("address"), Some(&address.to_string()));
+    assert!(why.message.contains(&address.to_string()), "{}", why.message);
+    engine.shutdown().await;
+}
+
+#[tokio::test]
 async fn the_budget_of_the_day_cuts_a_running_session_and_counts_after_a_restart() {
     let mut world = World::new(AcceptRule::All).await;
     let budget = LendingChange { daily_bytes: Some(MIB), ..LendingChange::default() };

@@ -141,10 +141,12 @@ impl Network {
         let states: BTreeMap<_, _> =
             core.help(download).into_iter().map(|(peer, _, state)| (peer, state)).collect();
         let candidate = |(id, row): (PeerId, PeerRow)| {
-            let Candidacy { mode, proposed } = Candidacy::of(link, self.asked_peer(id)?)?;
+            let can = Candidacy::of(link, self.asked_peer(id)?)?;
             Some(Candidate {
-                proposed,
-                mode,
+                relays: can.relays,
+                fetches: can.fetches,
+                proposed: can.proposed,
+                mode: can.mode,
                 state: states.get(&id).map(help_state),
                 peer: row.peer,
                 name: row.name,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use manyhands_core::{Failure, FailureCode, GroupId};
+use manyhands_core::{Failure, FailureCode, GroupId, What};
 use manyhands_store::{ProfileLock, Store, StoreError};
 
 use crate::engine::{OpenError, open_profile};
@@ -87,4 +87,5 @@ impl Profile {
 
 fn cannot(error: &StoreError) -> Failure {
     Failure::new(FailureCode::Profile, format!("The profile cannot be read or written: {error}."))
+        .because(What::ProfileBroken, [error])
 }

@@ -6,7 +6,7 @@ use ts_rs::TS;
 
 #[cfg(doc)]
 use super::Together;
-use super::{DownloadRow, HelpState};
+use super::{DownloadRow, FailureView, HelpState};
 
 /// What is shown of the selected download beside its row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
@@ -52,6 +52,10 @@ pub struct Candidate {
     /// How it would help: `relay` learns neither link nor content, `fetch` learns both.
     #[ts(type = "'fetch' | 'relay'")]
     pub mode: HelpMode,
+    /// Whether it could help where only carrying the connection is wanted …
+    pub relays: bool,
+    /// … and where only fetching is.
+    pub fetches: bool,
     /// Its last answer for this download.
     pub state: Option<HelpState>,
 }
@@ -74,6 +78,10 @@ pub struct LogLine {
     pub at_unix_ms: u64,
     /// English.
     pub text: String,
+    /// Why, where it tells of a failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub failure: Option<FailureView>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]

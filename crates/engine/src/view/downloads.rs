@@ -1,5 +1,7 @@
 //! A download as one row of the list shows it.
 
+use std::collections::BTreeMap;
+
 use manyhands_core::{Failure, HelpMode};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -173,6 +175,14 @@ pub struct FailureView {
     pub message: String,
     /// English.
     pub hint: String,
+    /// What exactly happened, where that is known: front ends make a sentence of it …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub what: Option<String>,
+    /// … with these, by name: hosts, numbers, paths.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[ts(as = "Option<BTreeMap<String, String>>", optional)]
+    pub parts: BTreeMap<String, String>,
 }
 
 impl From<Failure> for FailureView {
@@ -181,6 +191,8 @@ impl From<Failure> for FailureView {
             code: failure.code.as_str().to_owned(),
             hint: failure.code.hint().to_owned(),
             message: failure.message,
+            what: failure.what.map(|what| what.as_str().to_owned()),
+            parts: failure.parts,
         }
     }
 }

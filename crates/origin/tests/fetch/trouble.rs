@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use manyhands_core::FailureCode;
+use manyhands_core::{FailureCode, What};
 use manyhands_faultserver::{Behaviour, FaultServer, Reply, content};
 use manyhands_origin::{FetchError, Options, Origins, ProxyMode, Retry};
 use url::Url;
@@ -168,7 +168,11 @@ async fn a_refused_connection_a_silent_host_and_an_unknown_name_are_told_apart()
     let unknown = request("http://no-such-host.invalid/file", ALL, None);
     let error = origins().fetch(&unknown).await.unwrap_err();
     assert_eq!((name(&error).as_str(), error.failure().code), ("NameNotFound", FailureCode::Dns));
-    assert_eq!(error.failure().message, "the name no-such-host.invalid cannot be found.");
+    let failure = error.failure();
+    assert_eq!(failure.message, "The name no-such-host.invalid cannot be found.");
+    // Windows of other languages make their own sentence of this.
+    assert_eq!(failure.what, Some(What::NameNotFound));
+    assert_eq!(failure.parts.get("host").map(String::as_str), Some("no-such-host.invalid"));
 }
 
 #[tokio::test]
