@@ -80,7 +80,7 @@ for (const [language, isIn] of Object.entries(LANGUAGES)) {
       await whole(name);
       await picture(name.split('.')[0]);
       await app.click('#tab-log');
-      isIn((await app.texts('[data-testid=log] li span'))[0]);
+      isIn(await app.text('[data-testid=log] li span'));
       await whole(`the log of ${name}`);
       await app.click('[data-testid=details-close]');
       return title;

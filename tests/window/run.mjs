@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { startDriver, startScreen, stopAll } from './lib/screen.mjs';
 
 /** Nothing but a hang takes so long. */
-const HANGS_MS = 600_000;
+const HANGS_MS = 300_000;
 const LAB = join(import.meta.dirname, '../../lab/lab');
 const scratch = mkdtempSync(join(tmpdir(), 'manyhands-window-'));
 const tap = join(scratch, 'tap');
@@ -86,7 +86,9 @@ async function runFile(name, env) {
 
 function run(command, parameters, env) {
   return new Promise((done, failed) => {
-    spawn(command, parameters, { env, stdio: ['ignore', 'inherit', 'inherit'] })
+    // What a test that hangs has started keeps the runner waiting, too.
+    const options = { timeout: 2 * HANGS_MS, killSignal: 'SIGKILL' };
+    spawn(command, parameters, { ...options, env, stdio: ['ignore', 'inherit', 'inherit'] })
       .on('error', failed)
       .on('close', done);
   });

@@ -41,6 +41,8 @@ struct Past {
 impl Presenter {
     /// Takes a sample of every download that runs, at most once a second, and writes down what changed. Call often.
     pub fn sample(&mut self, core: &Core, now: Now) {
+        // What was there before this start has its past behind it; what comes later may be over before it is first seen here.
+        let stored = self.sampled_at.is_none();
         let elapsed = self.sampled_at.map_or(HISTORY_STEP, |at| now.monotonic.saturating_sub(at));
         let point_due = elapsed >= HISTORY_STEP;
         if point_due {
@@ -51,9 +53,9 @@ impl Presenter {
             let (row_state, failure) = split(&state);
             let past = self.past.entry(record.id).or_default();
             if past.state != Some(row_state) {
-                let begins = past.state.is_none();
+                let before = stored && past.state.is_none();
                 past.state = Some(row_state);
-                if !begins || matches!(row_state, RowState::Connecting | RowState::Downloading) {
+                if !before || matches!(row_state, RowState::Connecting | RowState::Downloading) {
                     past.note(now, row_state, failure);
                 }
             }

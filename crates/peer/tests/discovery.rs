@@ -443,11 +443,21 @@ async fn whoever_was_lost_with_the_cable_is_back_with_it() {
     let mut lin = cable.start_as(0, |device, sender, stop| live_told(device, heard, sender, stop));
     let (id, group) = (mo.id, HintOrigin::Group(GroupId::from_digest([3; 32])));
     let addresses = vec![SocketAddr::from(([10, 77, 0, 2], DEFAULT_PORT))];
-    for origin in [HintOrigin::Known, group] {
-        let addresses = addresses.clone();
-        hints.send(Discovered::PeerSeen { id, origin, addresses }).await.unwrap();
+    {
+        // Mo begins in its own time, and whoever does not answer is not asked again: it is pointed at until it is there.
+        let online = lin.sees(id);
+        tokio::pin!(online);
+        let mut again = tokio::time::interval(Duration::from_millis(100));
+        loop {
+            tokio::select! {
+                () = &mut online => break,
+                _ = again.tick() => for origin in [HintOrigin::Known, group] {
+                    let addresses = addresses.clone();
+                    hints.send(Discovered::PeerSeen { id, origin, addresses }).await.unwrap();
+                },
+            }
+        }
     }
-    lin.sees(id).await;
     let eth0 = |state: &str| ip(&format!("-n {} link set eth0 {state}", cable.names[0]));
     eth0("down");
     // The server has lost it as well.

@@ -6,6 +6,11 @@ import { Builder, By, Capabilities, error } from 'selenium-webdriver';
 import { tool, until } from './screen.mjs';
 
 const SHOW_MS = 20_000;
+const MOVES = [
+  error.ElementNotInteractableError,
+  error.ElementClickInterceptedError,
+  error.StaleElementReferenceError,
+];
 const PROGRAM = process.env.MANYHANDS_BIN;
 const SHOTS = process.env.MANYHANDS_SHOTS;
 const env = process.env;
@@ -116,17 +121,24 @@ export class App {
 
   /** Clicks on what can be clicked. The buttons of a request take no answer before they have stood still for a moment. */
   async click(selector) {
-    const element = await until(
+    await until(
       async () => {
         const seen = await this.sees(selector);
         const enabled = seen.isEnabled().catch(() => false);
         const deaf = seen.getAttribute('aria-disabled').catch(() => 'true');
-        return (await enabled) && (await deaf) !== 'true' ? seen : null;
+        if (!(await enabled) || (await deaf) === 'true') return false;
+        return seen.click().then(
+          () => true,
+          (failed) => {
+            // It moves, or has gone meanwhile: a person would follow it.
+            if (MOVES.some((kind) => failed instanceof kind)) return false;
+            throw failed;
+          },
+        );
       },
       SHOW_MS,
-      `${selector} to be enabled`,
+      `${selector} to be clicked`,
     );
-    await element.click();
   }
 
   async type(selector, text) {
@@ -195,7 +207,8 @@ export class App {
 
   /** Keeps a picture of the page, where somebody wants to look at it. */
   async picture(name) {
-    if (!SHOTS) return;
+    // A hidden window is never drawn, and the driver waits for that.
+    if (!SHOTS || !this.isShown()) return;
     const path = join(SHOTS, `${name}.png`);
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, Buffer.from(await this.driver.takeScreenshot(), 'base64'));

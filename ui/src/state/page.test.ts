@@ -93,6 +93,25 @@ test('an answer to an older question is not shown', async () => {
   expect(page.view?.matching).toBe(111);
 });
 
+test('an answer that does not have what was added yet selects nothing else', async () => {
+  await refresh();
+  const query = queryOf(page);
+  const before = await engine.view(query);
+  const id = await engine.add({
+    url: 'https://example.org/new.bin',
+    dir: null,
+    out: null,
+    sha256: null,
+    connections: null,
+  });
+  tell({ kind: 'added', id, index: 1000 });
+  tell({ kind: 'view-arrived', query, view: before });
+  expect(page.selected?.id).toBe(id);
+  await refresh();
+  expect(selectedRow(page)?.name).toBe('new.bin');
+  expect(page.wantedIndex).toBeNull();
+});
+
 test('what was added is shown and selected, whatever was looked at', async () => {
   tell({ kind: 'filter-chosen', filter: 'done' });
   tell({ kind: 'search-typed', search: 'nothing' });

@@ -156,11 +156,18 @@ function arrived(page: Page, query: Query, view: View): Page {
   // An answer to a question that nobody asks any more.
   if (query.filter !== page.filter || query.search !== page.search) return page;
   const next = { ...page, view, viewFirst: query.first };
-  const { selected } = next;
-  if (next.wantedIndex !== null) return movedTo(next, next.wantedIndex);
+  const { selected, wantedIndex } = next;
+  // What was added is known by its id: the answer to an older question does not have it yet.
+  if (wantedIndex !== null && wantedIndex !== selected?.index) return movedTo(next, wantedIndex);
   if (!selected) return next;
   const place = view.rows.findIndex((row) => row.id === selected.id);
-  if (place >= 0) return { ...next, selected: { id: selected.id, index: query.first + place } };
+  if (place >= 0) {
+    return {
+      ...next,
+      selected: { id: selected.id, index: query.first + place },
+      wantedIndex: null,
+    };
+  }
   // It is gone when the engine was asked for it and knows nothing of it: the neighbour takes its place.
   const gone = query.selected === selected.id && view.details === null;
   return gone ? movedTo({ ...next, selected: null }, selected.index) : next;

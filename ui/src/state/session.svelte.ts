@@ -86,8 +86,8 @@ export class Session {
   pairing = $state.raw<PairingRow | null>(null);
   /** Why others cannot be met. */
   networkFailure = $state.raw<FailureView | null>(null);
-  /** A row that is to be brought into sight, perhaps only once it has arrived. */
-  toReveal = $state.raw<{ index: number; whenThere: boolean } | null>(null);
+  /** A row that is to be brought into sight, perhaps only once it has arrived; that of what was added, wherever it stands. */
+  toReveal = $state.raw<{ index: number; whenThere: boolean } | 'added' | null>(null);
 
   readonly view = $derived(this.page.view);
   readonly counts = $derived(this.view?.counts ?? NOBODY);
@@ -313,7 +313,7 @@ export class Session {
       this.dialog = null;
     }
     if (first !== undefined) {
-      this.toReveal = { index, whenThere: true };
+      this.toReveal = 'added';
       this.tell({ kind: 'added', id: first, index });
       if (ask !== 'none' && !anybodyThere(this.together)) {
         this.say(t().notices.nobodyThere, t().notices.nobodyThereText);
@@ -539,11 +539,13 @@ export class Session {
     void this.#attempt(this.#backend.quit());
   }
 
-  /** Whether the row that is to be brought into sight is there. */
-  get revealable(): boolean {
-    const { toReveal } = this;
-    return (
-      toReveal !== null && (!toReveal.whenThere || rowAt(this.page, toReveal.index) !== undefined)
-    );
+  /** The place of the row that is to be brought into sight, once it is there. */
+  get revealable(): number | null {
+    const { toReveal, page } = this;
+    if (toReveal === null) return null;
+    if (toReveal === 'added')
+      return page.wantedIndex === null ? (page.selected?.index ?? null) : null;
+    const { index, whenThere } = toReveal;
+    return whenThere && rowAt(page, index) === undefined ? null : index;
   }
 }
