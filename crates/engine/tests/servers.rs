@@ -6,6 +6,7 @@ mod common;
 use std::time::Duration;
 
 use common::World;
+use manyhands_engine::view::Query;
 use manyhands_faultserver::{Behaviour, Framing, Ranges, Reply};
 
 const BYTES: u64 = (3 << 20) + 17;
@@ -165,6 +166,30 @@ async fn errors_that_pass_are_tried_again_and_others_are_told() {
         assert_eq!(world.names(), [""; 0]);
     }
     fails(Behaviour { script: vec![Reply::Status(500, None); 99], ..good() }, "server-error").await;
+}
+
+#[tokio::test]
+async fn what_fails_at_once_has_that_in_its_log() {
+    let behaviour = Behaviour { script: vec![Reply::Status(404, None); 9], ..good() };
+    let world = World::new(behaviour).await;
+    // So that the list is looked at before, too.
+    let first = world.add().await;
+    world.over(first).await;
+    for id in [first, world.add_as("other.bin").await] {
+        world.over(id).await;
+        let mut changes = world.engine().changes();
+        let told = async {
+            loop {
+                let query = Query { selected: Some(id.0), ..Query::default() };
+                let details = world.engine().view(query).await.unwrap().details.unwrap();
+                if details.log.last().is_some_and(|line| line.failure.is_some()) {
+                    return;
+                }
+                changes.changed().await.unwrap();
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), told).await.expect("the log tells of it");
+    }
 }
 
 #[tokio::test]

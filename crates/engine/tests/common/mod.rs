@@ -51,6 +51,12 @@ impl World {
         }
     }
 
+    /// The same under another name.
+    pub async fn add_as(&self, out: &str) -> DownloadId {
+        let wanted = NewDownload { out: Some(out.to_owned()), ..self.wanted() };
+        self.engine().add(&wanted).await.unwrap()
+    }
+
     pub async fn add(&self) -> DownloadId {
         self.engine().add(&self.wanted()).await.unwrap()
     }
