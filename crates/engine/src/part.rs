@@ -50,17 +50,42 @@ pub fn create(dir: &Path, name: &str, length: Option<u64>) -> Result<Created, Fa
         let path = dir.join(&part_name);
         match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
             Ok(file) => {
+                // Before it looks like one that was left behind.
+                hold(&file);
                 file.set_len(length.unwrap_or(0)).map_err(|error| {
                     crate::writer::discard_part(&path);
                     disk_failure(&error, &path, "make")
                 })?;
                 return Ok(Created { file, name, part_name });
             }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if let Some(file) = left_behind(&path, length) {
+                    return Ok(Created { file, name, part_name });
+                }
+            }
             Err(error) => return Err(disk_failure(&error, &path, "make")),
         }
     }
     Err(many_alike(name, dir))
+}
+
+/// The part file of a run that was killed before it could store that it had made one: as long as it should be, without a
+/// single byte in it, and held by nobody. A second one beside it would have another name than the user expects.
+fn left_behind(path: &Path, length: Option<u64>) -> Option<File> {
+    let length = length.filter(|length| *length > 0)?;
+    let looks = |found: &std::fs::Metadata| {
+        found.is_file() && found.len() == length && found.blocks() == 0 && found.nlink() == 1
+    };
+    // What is no ordinary file might wait for ever to be opened.
+    std::fs::symlink_metadata(path).ok().filter(looks)?;
+    let file = OpenOptions::new().read(true).write(true).open(path).ok()?;
+    let ours = file.try_lock().is_ok() && is_at(&file, path);
+    (ours && file.metadata().ok().as_ref().is_some_and(looks)).then_some(file)
+}
+
+/// As long as it is open nobody takes it for one that was left behind. Where files cannot be locked nobody does anyway.
+fn hold(file: &File) {
+    let _ = file.try_lock();
 }
 
 /// Opens the part file of an earlier run. One of another size was changed by somebody else: it counts as gone.
@@ -74,6 +99,7 @@ pub fn reopen(dir: &Path, found: &Found) -> Result<Reopened, Failure> {
         Ok(file) => {
             let size = file.metadata().map_err(|error| disk_failure(&error, &path, "open"))?.len();
             if !found.ranges || length == Some(size) {
+                hold(&file);
                 return Ok(Reopened::Part(file));
             }
             let message =
@@ -289,6 +315,29 @@ mod tests {
         assert!(is_at(&theirs.file, &path));
         std::fs::remove_file(&path).unwrap();
         assert_eq!(finish(&ours.file, &path, "a.bin", 3).unwrap_err().code, FailureCode::PartLost);
+    }
+
+    #[test]
+    fn what_a_killed_run_has_left_behind_is_used_and_nothing_else_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let make = |name: &str| create(dir.path(), name, Some(1 << 20)).unwrap();
+        let held = make("a.bin");
+        assert_eq!(make("a.bin").part_name, "a (1).bin.part", "somebody works on it");
+        drop(held);
+        let again = make("a.bin");
+        assert_eq!(again.part_name, "a.bin.part");
+        again.file.write_all_at(b"x", 5).unwrap();
+        drop(again);
+        assert_eq!(make("a.bin").part_name, "a (1).bin.part", "there is something in it");
+        let at = |name: &str| dir.path().join(name);
+        let sparse = |name: &str, length| File::create(at(name)).unwrap().set_len(length).unwrap();
+        sparse("empty.part", 0);
+        sparse("longer.part", 2 << 20);
+        sparse("target", 1 << 20);
+        std::os::unix::fs::symlink(at("target"), at("link.part")).unwrap();
+        for name in ["empty", "longer", "link"] {
+            assert_eq!(make(name).part_name, format!("{name} (1).part"), "another program's");
+        }
     }
 
     #[test]
