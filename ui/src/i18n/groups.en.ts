@@ -88,7 +88,7 @@ export const serverTroubles: Record<
   too_many: {
     title: 'This group is not used',
     text: () =>
-      'This device is in groups of too many servers, or in too many groups of one. Leave a group that you no longer need.',
+      'This device is in groups of more than 16 servers, and that many are used. Leave the groups of a server that you no longer need.',
   },
 };
 
@@ -117,7 +117,7 @@ export const groups = {
   reached: (reached: string, listed: string) => `${reached} of ${listed} reached`,
   /** The server has tried to call this device. `port`: where it listens. */
   notCallable: (port: string) =>
-    `The server could not open a connection to this computer. Who cannot either asks this computer to call them. Letting TCP port ${port} through the firewall helps.`,
+    `The server could not open a connection to this computer: a firewall here, or a router in between. Members who cannot reach it ask it, through the server, to call them. Letting TCP port ${port} in, here and in the router, makes that unnecessary.`,
   nobody: 'Nobody else is listed right now. Whoever has the invite and is online appears here.',
   members: (name: string) => `Members of ${name}`,
   member: {

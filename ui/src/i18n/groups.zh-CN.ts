@@ -74,7 +74,7 @@ export const serverTroubles: Catalogue['serverTroubles'] = {
   too_many: {
     title: '这个群组没有使用',
     text: () =>
-      '本机加入的群组涉及太多服务器，或者同一台服务器上的群组太多。请退出不再需要的群组。',
+      '本机加入的群组分布在超过 16 台服务器上，只使用其中 16 台。请退出某台不再需要的服务器上的群组。',
   },
 };
 
@@ -100,7 +100,7 @@ export const groups: Catalogue['groups'] = {
   stillKnown: '上次列出的人：',
   reached: (reached, listed) => `${listed} 人中已联系 ${reached} 人`,
   notCallable: (port) =>
-    `服务器无法连接到本机。同样连接不上的人会请本机呼叫他们。在防火墙中放行 TCP 端口 ${port} 会有帮助。`,
+    `服务器无法连接到本机：可能是本机的防火墙，也可能是途中的路由器。连接不上本机的成员会通过服务器请本机呼叫他们。在本机和路由器上放行 TCP 端口 ${port}，就不需要这样了。`,
   nobody: '此刻没有列出其他人。有邀请并且在线的人会出现在这里。',
   members: (name) => `${name} 的成员`,
   member: {
