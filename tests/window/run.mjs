@@ -19,6 +19,8 @@ const tap = join(scratch, 'tap');
 const PAGE_LOST = 'session deleted because of page crash';
 if (!process.env.MANYHANDS_BIN) throw new Error('MANYHANDS_BIN names the program to test');
 
+/** Whoever started this wants it to end. */
+let stopped = false;
 let counts = { passed: 0, failed: 0, skipped: 0 };
 try {
   const env = await startScreen();
@@ -30,8 +32,9 @@ try {
       (words.length === 0 || words.some((word) => name.includes(word))),
   );
   for (const name of tests) {
+    if (stopped) break;
     let found = await runFile(name, { ...env, MANYHANDS_DRIVER: driver, TMPDIR: scratch });
-    if (found.failed > 0 && readFileSync(tap, 'utf8').includes(PAGE_LOST)) {
+    if (found.failed > 0 && !stopped && found.text.includes(PAGE_LOST)) {
       // Mesa's software renderer (22.3) falls over now and then in the web engine's compositor thread, a segmentation fault in
       // swrast_dri.so. People get their page back; the driver's session is over, and the story of the tests with it.
       console.log(`${name}: the web engine has lost a page; once more from the beginning`);
@@ -81,15 +84,25 @@ async function runFile(name, env) {
   const of = (word) => Number(new RegExp(`^# ${word} (\\d+)$`, 'm').exec(text)?.[1] ?? 0);
   const [passed, failed] = [of('pass'), of('fail') + of('cancelled')];
   const nothing = passed + failed === 0 && of('skipped') === 0;
-  return { passed, failed: nothing ? 1 : failed, skipped: of('skipped') + of('todo') };
+  return { passed, failed: nothing ? 1 : failed, skipped: of('skipped') + of('todo'), text };
 }
 
 function run(command, parameters, env) {
   return new Promise((done, failed) => {
-    // What a test that hangs has started keeps the runner waiting, too.
-    const options = { timeout: 2 * HANGS_MS, killSignal: 'SIGKILL' };
-    spawn(command, parameters, { ...options, env, stdio: ['ignore', 'inherit', 'inherit'] })
-      .on('error', failed)
-      .on('close', done);
+    // A group of its own: what a test that hangs has started keeps the runner waiting, and would be in the way of the next.
+    const options = { env, stdio: ['ignore', 'inherit', 'inherit'], detached: true };
+    const child = spawn(command, parameters, options);
+    const end = setTimeout(() => process.kill(-child.pid, 'SIGKILL'), 2 * HANGS_MS);
+    const stop = () => {
+      stopped = true;
+      process.kill(-child.pid, 'SIGKILL');
+    };
+    const signals = ['SIGINT', 'SIGTERM'];
+    for (const signal of signals) process.on(signal, stop);
+    child.on('error', failed).on('close', () => {
+      clearTimeout(end);
+      for (const signal of signals) process.off(signal, stop);
+      done();
+    });
   });
 }

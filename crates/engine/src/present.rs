@@ -80,6 +80,7 @@ impl Presenter {
         let (mut counts, mut bytes_per_s, mut matching, mut rows) =
             (Counts::default(), 0, 0, Vec::new());
         let (mut can_pause_all, mut can_resume_all) = (false, false);
+        let mut selected_index = None;
         let search = query.search.trim().to_lowercase();
         for record in core.records() {
             let Some(state) = core.state(record.id) else { continue };
@@ -109,6 +110,9 @@ impl Presenter {
             if matching >= query.first && matching - query.first < query.count.min(MAX_ROWS) {
                 rows.push(row(core, record, &state, now));
             }
+            if query.selected == Some(record.id.0) {
+                selected_index = Some(matching);
+            }
             matching += 1;
         }
         let details = query.selected.and_then(|id| self.details(core, DownloadId(id), now));
@@ -120,6 +124,7 @@ impl Presenter {
             can_resume_all,
             matching,
             rows,
+            selected_index,
             details,
             together: None,
         }

@@ -77,6 +77,8 @@ pub struct View {
     /// How many rows match; `rows` holds the part that was asked for.
     pub matching: u32,
     pub rows: Vec<DownloadRow>,
+    /// The place of the selected download among all that match, where it does.
+    pub selected_index: Option<u32>,
     pub details: Option<DownloadDetails>,
     /// What concerns others; `null` without a network.
     pub together: Option<Together>,

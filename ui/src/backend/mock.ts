@@ -153,6 +153,7 @@ export class MockBackend implements Backend {
       canResumeAll: this.#entries.some((entry) => entry.state === 'paused'),
       matching: matching.length,
       rows: rows.map(rowOf),
+      selectedIndex: selected && matching.includes(selected) ? matching.indexOf(selected) : null,
       details: selected
         ? { ...detailsOf(selected), candidates: this.#network?.candidates(selected) ?? [] }
         : null,

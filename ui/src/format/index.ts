@@ -66,8 +66,9 @@ export class Formats {
 
   /** Rounded down: 100 % is said only of what is complete. */
   percent(part: number, whole: number): string {
-    const share = whole > 0 ? Math.min(1, Math.max(0, part / whole)) : 1;
-    return this.#percent.format(Math.floor(share * 100) / 100);
+    // Divided last: 29 hundredths times 100 are 28.999….
+    const share = whole > 0 ? Math.floor(Math.max(0, part * 100) / whole) : 100;
+    return this.#percent.format(Math.min(100, share) / 100);
   }
 
   /** `35 s`, `7 min`, `1 h 20 min`, `2 d 3 h`; `null` when it is too long to be known. */

@@ -27,7 +27,11 @@ canResumeAll: boolean,
 /**
  * How many rows match; `rows` holds the part that was asked for.
  */
-matching: number, rows: Array<DownloadRow>, details: DownloadDetails | null, 
+matching: number, rows: Array<DownloadRow>, 
+/**
+ * The place of the selected download among all that match, where it does.
+ */
+selectedIndex: number | null, details: DownloadDetails | null, 
 /**
  * What concerns others; `null` without a network.
  */

@@ -26,16 +26,20 @@ function peerIndex(peer: string): number {
 }
 
 /**
- * The colours of peers who are seen one below the other: each its own one, unless the one above has it. Then it is the next, so that
- * two neighbours never look alike.
+ * The colours of peers who are seen together: each its own one, or the next that nobody else has as long as there is one. In
+ * whatever order they stand, each keeps it.
  */
 export function peerColours(peers: readonly string[]): string[] {
-  const taken: number[] = [];
-  for (const peer of peers) {
-    const own = peerIndex(peer);
-    taken.push(own === taken.at(-1) ? 1 + (own % (COLOURS - 1)) : own);
+  const given = new Map<string, number>();
+  let taken = new Set<number>();
+  for (const peer of [...peers].sort()) {
+    let index = peerIndex(peer);
+    while (taken.has(index)) index = 1 + (index % (COLOURS - 1));
+    given.set(peer, index);
+    taken.add(index);
+    if (taken.size === COLOURS - 1) taken = new Set();
   }
-  return taken.map(colour);
+  return peers.map((peer) => colour(given.get(peer) ?? 1));
 }
 
 /** The letter in an avatar: the first that is one, whole, in whatever script. */

@@ -112,6 +112,18 @@ test('an answer that does not have what was added yet selects nothing else', asy
   expect(page.wantedIndex).toBeNull();
 });
 
+test('what was added and was there before is found, far up in the list', async () => {
+  await refresh();
+  const id = rowAt(page, 6)?.id ?? -1;
+  tell({ kind: 'added', id, index: 1000 });
+  await refresh();
+  await refresh();
+  expect(page).toMatchObject({ selected: { id, index: 6 }, wantedIndex: null });
+  expect(rowAt(page, 6)?.name).toBe('file-6.bin');
+  // The question is about what is seen again.
+  expect(queryOf(page).first).toBe(0);
+});
+
 test('what was added is shown and selected, whatever was looked at', async () => {
   tell({ kind: 'filter-chosen', filter: 'done' });
   tell({ kind: 'search-typed', search: 'nothing' });

@@ -160,13 +160,16 @@ function arrived(page: Page, query: Query, view: View): Page {
   // What was added is known by its id: the answer to an older question does not have it yet.
   if (wantedIndex !== null && wantedIndex !== selected?.index) return movedTo(next, wantedIndex);
   if (!selected) return next;
-  const place = view.rows.findIndex((row) => row.id === selected.id);
+  const { id } = selected;
+  const place = view.rows.findIndex((row) => row.id === id);
   if (place >= 0) {
-    return {
-      ...next,
-      selected: { id: selected.id, index: query.first + place },
-      wantedIndex: null,
-    };
+    return { ...next, selected: { id, index: query.first + place }, wantedIndex: null };
+  }
+  if (query.selected === id && view.details) {
+    // What was added may have been there before, anywhere in the list.
+    const index = view.selectedIndex;
+    const wanted = wantedIndex === null ? null : index;
+    return { ...next, selected: { id, index: index ?? selected.index }, wantedIndex: wanted };
   }
   // It is gone when the engine was asked for it and knows nothing of it: the neighbour takes its place.
   const gone = query.selected === selected.id && view.details === null;

@@ -97,7 +97,10 @@ test('friends whom the rules would ask are ticked, strangers never, who does not
     candidate('eve', { friend: false, proposed: true }),
     candidate('tal', { lending: false, proposed: false }),
   ];
-  expect([...proposedOf(all)]).toEqual(['mo']);
+  expect([...proposedOf(all, 'auto')]).toEqual(['mo']);
+  const [mo] = all.filter(({ peer }) => peer === 'mo');
+  const carrying = all.map((one) => (one === mo ? { ...one, relays: true } : one));
+  expect([...proposedOf(carrying, 'fetch')]).toEqual([]);
   expect(
     tickedOf(ableOf(all, 'auto'), new Set(['tal', 'kim', 'gone'])).map(({ peer }) => peer),
   ).toEqual(['kim']);

@@ -43,9 +43,15 @@ export function offerOf(details: DownloadDetails): { friends: number; others: nu
   return { friends, others: able.length - friends };
 }
 
-/** Who is ticked when the dialog opens: friends alone, as nobody else learns the link without the user's own tick. */
-export function proposedOf(candidates: readonly Candidate[]): ReadonlySet<string> {
-  const able = candidates.filter(({ proposed, friend, lending }) => proposed && friend && lending);
+/**
+ * Who is ticked before the user has ticked anybody: friends alone, and nobody who would learn the link only since the user wants
+ * it fetched.
+ */
+export function proposedOf(candidates: readonly Candidate[], wish: HelpWish): ReadonlySet<string> {
+  const able = candidates.filter(
+    ({ proposed, friend, lending, relays }) =>
+      proposed && friend && lending && !(wish === 'fetch' && relays),
+  );
   return new Set(able.map(({ peer }) => peer));
 }
 
