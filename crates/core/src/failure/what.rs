@@ -100,12 +100,13 @@ whats! {
     TooManyBlocked = "too-many-blocked", ["most"];
     TooManyGroups = "too-many-groups", ["most"];
     TooManyHosts = "too-many-hosts", [];
+    NamelessGroup = "group-nameless", [];
     NotAHost = "not-a-host", ["host"];
     NotOnline = "not-online", ["name"];
     NobodyAt = "nobody-at", ["host", "port"];
     NoDevice = "no-device", ["who"];
     SeveralDevices = "several-devices", ["who"];
-    OtherDevice = "other-device", ["name"];
+    OtherDevice = "other-device", ["name", "found", "expected"];
     Itself = "itself", [];
     PairedTooOften = "paired-too-often", ["name"];
     NotAnInvite = "invite-none", [];
