@@ -198,6 +198,19 @@ export const whats = {
   'not-connected': ({ host }) => `${host} cannot be connected to.`,
   proxy: ({ host }) => `${host} cannot be reached through the proxy.`,
   'proxy-ftp': ({ host }) => `${host} cannot be reached through this proxy, as it speaks FTP.`,
+  'certificate-name': ({ host }) =>
+    `No secure connection to ${host}: its certificate belongs to another name.`,
+  'certificate-issuer': ({ host }) =>
+    `No secure connection to ${host}: its certificate is not from an authority that this computer trusts.`,
+  'certificate-expired': ({ host }) =>
+    `No secure connection to ${host}: its certificate has expired.`,
+  'certificate-early': ({ host }) =>
+    `No secure connection to ${host}: its certificate is not valid yet.`,
+  'certificate-revoked': ({ host }) =>
+    `No secure connection to ${host}: its certificate was revoked.`,
+  'no-authorities': ({ host }) =>
+    `No secure connection to ${host}: this computer has no certificates of authorities to check the server's with.`,
+  'handshake-ended': ({ host }) => `No secure connection to ${host}: it ended the handshake.`,
   'not-secure': ({ host, detail }) => `No secure connection to ${host}: “${detail}”.`,
   missing: ({ host, status }) => `${host} does not have this file (status ${status}).`,
   denied: ({ host, status }) => `${host} does not allow this (status ${status}).`,

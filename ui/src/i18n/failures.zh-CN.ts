@@ -157,6 +157,15 @@ export const whats: Catalogue['whats'] = {
   'not-connected': ({ host }) => `无法连接 ${host}。`,
   proxy: ({ host }) => `无法经由代理到达 ${host}。`,
   'proxy-ftp': ({ host }) => `${host} 使用 FTP，无法经由此代理到达。`,
+  'certificate-name': ({ host }) => `无法与 ${host} 建立安全连接：它的证书属于另一个名称。`,
+  'certificate-issuer': ({ host }) =>
+    `无法与 ${host} 建立安全连接：它的证书不是由本机信任的机构签发的。`,
+  'certificate-expired': ({ host }) => `无法与 ${host} 建立安全连接：它的证书已过期。`,
+  'certificate-early': ({ host }) => `无法与 ${host} 建立安全连接：它的证书尚未生效。`,
+  'certificate-revoked': ({ host }) => `无法与 ${host} 建立安全连接：它的证书已被吊销。`,
+  'no-authorities': ({ host }) =>
+    `无法与 ${host} 建立安全连接：本机没有可用来检查服务器证书的机构证书。`,
+  'handshake-ended': ({ host }) => `无法与 ${host} 建立安全连接：对方中断了握手。`,
   'not-secure': ({ host, detail }) => `无法与 ${host} 建立安全连接：“${detail}”。`,
   missing: ({ host, status }) => `${host} 上没有这个文件（状态码 ${status}）。`,
   denied: ({ host, status }) => `${host} 不允许访问（状态码 ${status}）。`,

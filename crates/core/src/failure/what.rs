@@ -53,6 +53,14 @@ whats! {
     NotConnected = "not-connected", ["host"];
     Proxy = "proxy", ["host"];
     ProxyFtp = "proxy-ftp", ["host"];
+    CertificateName = "certificate-name", ["host"];
+    CertificateIssuer = "certificate-issuer", ["host"];
+    CertificateExpired = "certificate-expired", ["host"];
+    CertificateEarly = "certificate-early", ["host"];
+    CertificateRevoked = "certificate-revoked", ["host"];
+    NoAuthorities = "no-authorities", ["host"];
+    HandshakeEnded = "handshake-ended", ["host"];
+    /// Any other reason.
     NotSecure = "not-secure", ["host", "detail"];
     Missing = "missing", ["host", "status"];
     Denied = "denied", ["host", "status"];
