@@ -16,8 +16,12 @@ use tokio::sync::watch;
 use crate::news::{News, Page};
 use crate::{shutdown, tray};
 
-/// A page whose process ends at once, again and again, keeps the computer busy with nothing else.
-const RELOAD_AFTER: Duration = Duration::from_secs(1);
+/// How long after its end a page is loaded again, the first time …
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// … and at most: one whose process ends at every load keeps the computer busy with nothing else.
+const LONGEST_PAUSE: Duration = Duration::from_secs(64);
+/// A page that lived so long was well.
+const WELL_AFTER: Duration = Duration::from_secs(60);
 /// The label of the one window, in `tauri.conf.json` and in the capabilities.
 pub const LABEL: &str = "main";
 
@@ -85,15 +89,32 @@ pub fn on_event(window: &tauri::Window, event: &WindowEvent) {
 pub fn keep_page(window: &WebviewWindow) -> tauri::Result<()> {
     #[cfg(target_os = "linux")]
     window.with_webview(|page| {
+        use std::{cell::Cell, rc::Rc};
+
         use webkit2gtk::WebViewExt;
 
-        page.inner().connect_web_process_terminated(|page, why| {
-            tracing::error!(?why, "the page's process has ended; the page is loaded again");
-            let page = page.clone();
-            webkit2gtk::glib::timeout_add_local_once(RELOAD_AFTER, move || page.reload());
+        let paused = Cell::new(None);
+        let loaded = Rc::new(Cell::new(Instant::now()));
+        page.inner().connect_web_process_terminated(move |page, why| {
+            let pause = reload_pause(paused.get(), loaded.get().elapsed());
+            paused.set(Some(pause));
+            tracing::error!(?why, ?pause, "the page's process has ended; the page is loaded again");
+            let (page, loaded) = (page.clone(), loaded.clone());
+            webkit2gtk::glib::timeout_add_local_once(pause, move || {
+                loaded.set(Instant::now());
+                page.reload();
+            });
         });
     })?;
     Ok(())
+}
+
+/// How long to wait before a page is loaded again that has `lived` so long. `last`: the pause before that, if there was one.
+fn reload_pause(last: Option<Duration>, lived: Duration) -> Duration {
+    match last {
+        Some(last) if lived < WELL_AFTER => (last * 2).min(LONGEST_PAUSE),
+        _ => FIRST_PAUSE,
+    }
 }
 
 /// Brings the window to the front, wherever it is.
@@ -162,6 +183,16 @@ mod tests {
         assert_eq!(closing(true, false), Closing::Hide);
         assert_eq!(closing(false, true), Closing::Ask);
         assert_eq!(closing(false, false), Closing::End);
+    }
+
+    #[test]
+    fn a_page_that_ends_at_every_load_is_loaded_less_and_less_often() {
+        let mut pauses = Vec::new();
+        for lived in [0, 1, 59, 0, 0, 0, 0, 0, 60, 0, 3600] {
+            pauses.push(reload_pause(pauses.last().copied(), Duration::from_secs(lived)));
+        }
+        let seconds: Vec<_> = pauses.iter().map(Duration::as_secs).collect();
+        assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 64, 64, 1, 2, 1]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ mod what;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 pub use what::What;
 
@@ -15,11 +15,17 @@ pub struct Failure {
     /// What happened, one sentence, with the particulars (host, status, path).
     pub message: String,
     /// The same for front ends that speak another language; where there is none, the code has to do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "known_what", skip_serializing_if = "Option::is_none")]
     pub what: Option<What>,
     /// What the sentence of `what` is made of, by [its names](What::parts).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parts: BTreeMap<String, String>,
+}
+
+/// What a later program tells, and this one does not know, is told by `message` alone: nothing is lost over it.
+fn known_what<'de, D: Deserializer<'de>>(from: D) -> Result<Option<What>, D::Error> {
+    let text = Option::<String>::deserialize(from)?;
+    Ok(text.and_then(|text| What::ALL.iter().copied().find(|what| what.as_str() == text)))
 }
 
 macro_rules! failure_codes {
@@ -139,6 +145,21 @@ mod tests {
         let stored = r#"{"code":"not-found","message":"a.example does not have it.","what":"missing","parts":{"host":"a.example","status":"404"}}"#;
         assert_eq!(serde_json::to_string(&told).unwrap(), stored);
         assert_eq!(serde_json::from_str::<Failure>(stored).unwrap(), told);
+    }
+
+    #[test]
+    fn what_a_later_program_tells_is_left_out_and_the_failure_stays() {
+        let stored = r#"{"code":"not-found","message":"a.example is gone.","what":"from-a-later-program","parts":{"host":"a.example"}}"#;
+        let read: Failure = serde_json::from_str(stored).unwrap();
+        assert_eq!((read.what, read.message.as_str()), (None, "a.example is gone."));
+        for what in What::ALL {
+            let stored =
+                format!(r#"{{"code":"not-found","message":"","what":"{}"}}"#, what.as_str());
+            assert_eq!(serde_json::from_str::<Failure>(&stored).unwrap().what, Some(*what));
+        }
+        assert!(
+            serde_json::from_str::<Failure>(r#"{"code":"tls","message":"","what":null}"#).is_ok()
+        );
     }
 
     #[test]

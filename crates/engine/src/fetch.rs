@@ -306,6 +306,8 @@ fn trouble(error: &FetchError) -> LeaseEnd {
 
 #[cfg(test)]
 mod tests {
+    use manyhands_origin::TlsTrouble;
+
     use super::*;
 
     #[test]
@@ -316,8 +318,8 @@ mod tests {
             matches!(end, LeaseEnd::Trouble { trouble: FetchTrouble::Tampered, .. })
         };
         let damaged = FetchError::Damaged { host: host(), received_bytes: 7, source: None };
-        let untrusted =
-            FetchError::Tls { host: host(), why: String::new(), untrusted: true, source: None };
+        let why = TlsTrouble::UnknownIssuer;
+        let untrusted = FetchError::Tls { host: host(), why, untrusted: true, source: None };
         let lost = FetchError::Interrupted { host: host(), received_bytes: 0, source: None };
         assert!(tampered(no_answer_through(&damaged, refusal())));
         assert!(tampered(no_answer_through(&untrusted, refusal())));

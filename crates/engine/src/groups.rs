@@ -25,7 +25,8 @@ use crate::view::{Callable, GroupRow, GroupState, InviteView, ServerFound, Serve
 pub fn new_group(server: &ServerFound, name: &str) -> Result<(GroupId, Invite), Failure> {
     let name = GroupName::neutralised(name);
     if name.is_empty() {
-        return Err(Failure::new(FailureCode::BadName, "A group needs a name."));
+        let failure = Failure::new(FailureCode::BadName, "A group needs a name.");
+        return Err(failure.because(What::NamelessGroup, []));
     }
     let no_server = |_| bad_invite(InviteError::Server);
     let id = server.server_id.parse().map_err(|_| bad_invite(InviteError::Server))?;
@@ -288,7 +289,8 @@ mod tests {
         let (other, again) = new_group(&found("https://a.example:8470"), "Dorm 7").unwrap();
         assert_ne!((other, again.secret), (id, invite.secret), "every group has its own secret");
         let no_name = new_group(&found("https://a.example"), " \u{202e} ").unwrap_err();
-        assert_eq!(no_name.code, FailureCode::BadName);
+        let nameless = (FailureCode::BadName, Some(What::NamelessGroup));
+        assert_eq!((no_name.code, no_name.what), nameless);
         let nowhere = new_group(&found("ftp://a.example"), "x").unwrap_err();
         assert_eq!(nowhere.code, FailureCode::BadInvite);
     }

@@ -40,6 +40,7 @@ use crate::network::finding::{Finding, FindingOptions};
 use crate::network::guard::LiveGuard;
 use crate::network::lending::{LentStored, Waiting, limit};
 use crate::network::session::{Asking, Session};
+use crate::part::plain;
 use crate::profile::{Before, Change, Known, stranger};
 use crate::view::{Lending, LendingChange};
 
@@ -462,9 +463,8 @@ fn cannot_listen(error: &ListenError) -> Failure {
         ListenError::Bind { address, source } if source.kind() == io::ErrorKind::AddrInUse => {
             Failure::new(FailureCode::Connect, text).because(What::PortTaken, [address])
         }
-        ListenError::Bind { address, source } => {
-            Failure::new(FailureCode::Connect, text).because(What::NoPort, [address, source])
-        }
+        ListenError::Bind { address, source } => Failure::new(FailureCode::Connect, text)
+            .because(What::NoPort, [address, &plain(source)]),
         ListenError::Key(_) => no_start(What::NoKey, &text),
     }
 }
@@ -477,5 +477,5 @@ fn with_causes(error: &dyn std::error::Error) -> String {
         text = format!("{text}: {error}");
         cause = error.source();
     }
-    text
+    plain(&text)
 }

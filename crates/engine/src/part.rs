@@ -267,7 +267,8 @@ pub fn disk_failure(error: &io::Error, path: &Path, verb: &str) -> Failure {
     let what = match error.kind() {
         io::ErrorKind::ReadOnlyFilesystem => What::ReadOnly,
         io::ErrorKind::PermissionDenied => What::NoPermission,
-        io::ErrorKind::NotADirectory => What::NoFolder,
+        // Only a folder is made where something may be already.
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => What::NoFolder,
         io::ErrorKind::InvalidFilename => What::LongName,
         io::ErrorKind::NotFound => What::FileGone,
         _ if code == FailureCode::DiskFull => What::DiskFull,
@@ -277,7 +278,7 @@ pub fn disk_failure(error: &io::Error, path: &Path, verb: &str) -> Failure {
 }
 
 /// The system's words without its number.
-fn plain(error: &io::Error) -> String {
+pub fn plain(error: &impl ToString) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
@@ -360,8 +361,12 @@ mod tests {
     fn a_folder_that_cannot_be_made_and_a_file_too_large_say_so() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("file"), "").unwrap();
-        let failure = create(&dir.path().join("file").join("sub"), "a", None).unwrap_err();
-        assert_eq!(failure.code, FailureCode::Folder);
+        for place in ["file", "file/sub"] {
+            let failure = create(&dir.path().join(place), "a", None).unwrap_err();
+            assert_eq!(failure.code, FailureCode::Folder, "{place}");
+            assert_eq!(failure.what, Some(What::NoFolder), "{place}");
+            assert!(failure.parts["path"].ends_with(place), "{failure:?}");
+        }
         let failure = create(dir.path(), "a", Some(1 << 60)).unwrap_err();
         assert_eq!(failure.code, FailureCode::DiskFull);
     }

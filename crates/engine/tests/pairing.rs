@@ -232,6 +232,8 @@ async fn a_changed_key_is_an_error_that_says_so_and_never_paired_silently() {
         {
             assert!(failure.message.contains(said), "{said}: {failure:?}");
         }
+        let told = ["found", "expected"].map(|part| failure.parts[part].as_str());
+        assert_eq!(told, [&eves[..8], &mos[..8]]);
     }
     assert!(lin.engine().pairings().await.unwrap().is_empty());
     assert!(eve.engine().pairings().await.unwrap().is_empty(), "Eve has heard nothing");

@@ -25,7 +25,7 @@ pub enum FetchError {
     Connect { host: String, why: ConnectError, source: Option<Cause> },
     /// The connection cannot be made secure. `untrusted`: because of the certificate, so trying again is of no use.
     #[error("no secure connection to {host}: {why}")]
-    Tls { host: String, why: String, untrusted: bool, source: Option<Cause> },
+    Tls { host: String, why: TlsTrouble, untrusted: bool, source: Option<Cause> },
 
     /// 404 and 410.
     #[error("{host} does not have this file (status {status})")]
@@ -94,6 +94,29 @@ pub enum ConnectError {
     Proxy,
     #[error("cannot be reached through this proxy, as it speaks FTP")]
     ProxyFtp,
+}
+
+/// Why a connection cannot be made secure.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TlsTrouble {
+    #[error("its certificate belongs to another name")]
+    OtherName,
+    #[error("its certificate is not from an authority that this computer trusts")]
+    UnknownIssuer,
+    #[error("its certificate has expired")]
+    Expired,
+    #[error("its certificate is not valid yet")]
+    NotYetValid,
+    #[error("its certificate was revoked")]
+    Revoked,
+    /// Neither the system nor the options name an authority to trust: it is nobody's certificate that is at fault.
+    #[error("this computer has no certificates of authorities to check the server's with")]
+    NoAuthorities,
+    #[error("it ended the handshake")]
+    Ended,
+    /// In the words of the library.
+    #[error("{0}")]
+    Other(String),
 }
 
 /// Why a redirect was not followed.
@@ -229,7 +252,16 @@ impl FetchError {
                 ConnectError::Proxy => What::Proxy,
                 ConnectError::ProxyFtp => What::ProxyFtp,
             }),
-            Self::Tls { host, why, .. } => failure.because(What::NotSecure, [host, why]),
+            Self::Tls { host, why, .. } => match why {
+                TlsTrouble::OtherName => of_host(What::CertificateName),
+                TlsTrouble::UnknownIssuer => of_host(What::CertificateIssuer),
+                TlsTrouble::Expired => of_host(What::CertificateExpired),
+                TlsTrouble::NotYetValid => of_host(What::CertificateEarly),
+                TlsTrouble::Revoked => of_host(What::CertificateRevoked),
+                TlsTrouble::NoAuthorities => of_host(What::NoAuthorities),
+                TlsTrouble::Ended => of_host(What::HandshakeEnded),
+                TlsTrouble::Other(why) => failure.because(What::NotSecure, [host, why]),
+            },
             Self::Missing { status, .. } => of_status(What::Missing, *status),
             Self::Denied { status, .. } => of_status(What::Denied, *status),
             Self::Busy { status, .. } => of_status(What::Busy, *status),

@@ -24,7 +24,7 @@ mod trouble;
 mod tunnel;
 
 pub use answer::{Answer, Body};
-pub use error::{ConnectError, FetchError, RedirectError, Retry};
+pub use error::{ConnectError, FetchError, RedirectError, Retry, TlsTrouble};
 pub use guard::{AddressGuard, Refused};
 pub use header::{HeaderError, check_header};
 pub use helper_guard::HelperGuard;

@@ -6,7 +6,7 @@ use std::io;
 use rustls::CertificateError;
 use suppaftp::FtpError;
 
-use crate::error::{Cause, ConnectError, FetchError};
+use crate::error::{Cause, ConnectError, FetchError, TlsTrouble};
 use crate::guard::{NameError, Refused};
 use crate::tunnel::{NoAuthorities, SendError, TlsNote};
 
@@ -37,9 +37,8 @@ pub(crate) fn of_tunnel(host: &str, error: SendError) -> FetchError {
 }
 
 fn of_sending(host: String, error: Cause, connecting: bool, timed_out: bool) -> FetchError {
-    if let Some(none) = find::<NoAuthorities>(&*error) {
-        // It is nobody's certificate that is at fault.
-        let why = none.to_string();
+    if find::<NoAuthorities>(&*error).is_some() {
+        let why = TlsTrouble::NoAuthorities;
         return FetchError::Tls { host, why, untrusted: false, source: Some(error) };
     }
     if let Some(tls) = find::<rustls::Error>(&*error) {
@@ -55,7 +54,7 @@ fn of_sending(host: String, error: Cause, connecting: bool, timed_out: bool) -> 
             _ if timed_out => io::ErrorKind::TimedOut,
             // Connecting reads nothing: only a handshake can end like this.
             Some(io::ErrorKind::UnexpectedEof) => {
-                let why = "it ended the handshake".to_owned();
+                let why = TlsTrouble::Ended;
                 return FetchError::Tls { host, why, untrusted: false, source: Some(error) };
             }
             kind => kind.unwrap_or(io::ErrorKind::Other),
@@ -157,25 +156,21 @@ pub(crate) fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> 
 }
 
 /// Why a TLS connection was not made, and whether that is the certificate's fault.
-pub(crate) fn tls_why(error: &rustls::Error) -> (String, bool) {
-    let why = match error {
-        rustls::Error::InvalidCertificate(certificate) => match certificate {
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "its certificate belongs to another name"
-            }
-            CertificateError::UnknownIssuer => {
-                "its certificate is not from an authority that this computer trusts"
-            }
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                "its certificate has expired"
-            }
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                "its certificate is not valid yet"
-            }
-            CertificateError::Revoked => "its certificate was revoked",
-            other => return (format!("its certificate is not accepted ({other})"), true),
-        },
-        other => return (other.to_string(), false),
+pub(crate) fn tls_why(error: &rustls::Error) -> (TlsTrouble, bool) {
+    let rustls::Error::InvalidCertificate(certificate) = error else {
+        return (TlsTrouble::Other(error.to_string()), false);
     };
-    (why.to_owned(), true)
+    let why = match certificate {
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            TlsTrouble::OtherName
+        }
+        CertificateError::UnknownIssuer => TlsTrouble::UnknownIssuer,
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => TlsTrouble::Expired,
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            TlsTrouble::NotYetValid
+        }
+        CertificateError::Revoked => TlsTrouble::Revoked,
+        other => TlsTrouble::Other(format!("its certificate is not accepted ({other})")),
+    };
+    (why, true)
 }

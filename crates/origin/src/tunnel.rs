@@ -118,7 +118,7 @@ pub(crate) struct SendError {
 
 /// Neither the system nor the options name an authority to trust.
 #[derive(Debug, thiserror::Error)]
-#[error("this computer has no certificates of authorities to check the server's with")]
+#[error("no authorities")]
 pub(crate) struct NoAuthorities;
 
 /// The certificates that the usual client trusts, too: the system's and these. `None`: there are none.

@@ -15,9 +15,10 @@ lending: boolean,
  */
 proposed: boolean, 
 /**
- * How it would help: `relay` learns neither link nor content, `fetch` learns both.
+ * How it would help: `relay` learns neither link nor content, `fetch` learns both. Nothing: only where the user wishes for one
+ * way in so many words.
  */
-mode: 'fetch' | 'relay', 
+mode: 'fetch' | 'relay' | null, 
 /**
  * Whether it could help where only carrying the connection is wanted …
  */

@@ -50,6 +50,8 @@ export const en = {
   self: 'English',
   /** Between two sentences. */
   gap: ' ',
+  /** What happened, and the same closer, in English. */
+  quoted: (title: string, detail: string) => `${title}: “${detail}”.`,
 
   units: {
     bytes: ['B', 'kB', 'MB', 'GB', 'TB'] as [string, string, string, string, string],
@@ -250,8 +252,8 @@ export const en = {
     nobodyAsked: 'Nobody is there any more to be asked.',
     /** After the database was damaged. */
     recovered: 'The database was damaged',
-    recoveredText: (downloads: string) =>
-      `The list was rebuilt from its last good copy: ${downloads} downloads; unfinished ones begin anew.`,
+    recoveredText: (n: number, downloads: string) =>
+      `The list was rebuilt from its last good copy: ${downloads} ${n === 1 ? 'download' : 'downloads'}; unfinished ones begin anew.`,
     recoveredAside: (path: string) => `The damaged one was kept as ${path}.`,
     lost: 'Manyhands does not answer any more. Close the window and start it again.',
     close: 'Close',

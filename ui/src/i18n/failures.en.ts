@@ -8,6 +8,8 @@ export type Parts = Record<
   | 'detail'
   | 'digest'
   | 'encoding'
+  | 'expected'
+  | 'found'
   | 'free'
   | 'host'
   | 'most'
@@ -196,6 +198,19 @@ export const whats = {
   'not-connected': ({ host }) => `${host} cannot be connected to.`,
   proxy: ({ host }) => `${host} cannot be reached through the proxy.`,
   'proxy-ftp': ({ host }) => `${host} cannot be reached through this proxy, as it speaks FTP.`,
+  'certificate-name': ({ host }) =>
+    `No secure connection to ${host}: its certificate belongs to another name.`,
+  'certificate-issuer': ({ host }) =>
+    `No secure connection to ${host}: its certificate is not from an authority that this computer trusts.`,
+  'certificate-expired': ({ host }) =>
+    `No secure connection to ${host}: its certificate has expired.`,
+  'certificate-early': ({ host }) =>
+    `No secure connection to ${host}: its certificate is not valid yet.`,
+  'certificate-revoked': ({ host }) =>
+    `No secure connection to ${host}: its certificate was revoked.`,
+  'no-authorities': ({ host }) =>
+    `No secure connection to ${host}: this computer has no certificates of authorities to check the server's with.`,
+  'handshake-ended': ({ host }) => `No secure connection to ${host}: it ended the handshake.`,
   'not-secure': ({ host, detail }) => `No secure connection to ${host}: “${detail}”.`,
   missing: ({ host, status }) => `${host} does not have this file (status ${status}).`,
   denied: ({ host, status }) => `${host} does not allow this (status ${status}).`,
@@ -230,7 +245,7 @@ export const whats = {
   'name-long': ({ path }) => `The name is too long for this disk: ${path}`,
   'disk-full': ({ path }) => `There is no room left for ${path}.`,
   'file-gone': ({ path }) => `${path} is not there any more.`,
-  disk: ({ path, detail }) => `The disk fails at ${path}: “${detail}”.`,
+  disk: ({ path, detail }) => `This did not work with ${path}: “${detail}”.`,
   'no-room': ({ path, bytes, free }) =>
     `The file has ${bytes}, but ${path} has room for ${free} only.`,
   'many-alike': ({ path, name }) => `There are too many files called ${name} in ${path}.`,
@@ -246,13 +261,14 @@ export const whats = {
   'too-many-blocked': ({ most }) => `There are ${most} blocked devices already.`,
   'too-many-groups': ({ most }) => `There are ${most} groups already.`,
   'too-many-hosts': () => 'The list is too long.',
+  'group-nameless': () => 'A group needs a name.',
   'not-a-host': ({ host }) => `“${host}” is no host.`,
   'not-online': ({ name }) => `${name} is not online.`,
   'nobody-at': ({ host, port }) => `No Manyhands answers at ${host}, port ${port}.`,
   'no-device': ({ who }) => `“${who}” is neither a device that is there nor an address.`,
   'several-devices': ({ who }) => `More than one device begins with ${who}: give more of its id.`,
-  'other-device': ({ name }) =>
-    `Another device answers where ${name} was. Its key has changed, or another device has its address now, or somebody pretends to be ${name}. Nothing was sent.`,
+  'other-device': ({ name, found, expected }) =>
+    `Another device answers where ${name} was: ${found} in place of ${expected}. Its key has changed, or another device has its address now, or somebody pretends to be ${name}. Nothing was sent.`,
   itself: () => 'This is the address of this device itself.',
   'paired-too-often': ({ name }) =>
     `There were too many pairings with ${name} in the last ten minutes, or there are too many now.`,

@@ -157,6 +157,15 @@ export const whats: Catalogue['whats'] = {
   'not-connected': ({ host }) => `无法连接 ${host}。`,
   proxy: ({ host }) => `无法经由代理到达 ${host}。`,
   'proxy-ftp': ({ host }) => `${host} 使用 FTP，无法经由此代理到达。`,
+  'certificate-name': ({ host }) => `无法与 ${host} 建立安全连接：它的证书属于另一个名称。`,
+  'certificate-issuer': ({ host }) =>
+    `无法与 ${host} 建立安全连接：它的证书不是由本机信任的机构签发的。`,
+  'certificate-expired': ({ host }) => `无法与 ${host} 建立安全连接：它的证书已过期。`,
+  'certificate-early': ({ host }) => `无法与 ${host} 建立安全连接：它的证书尚未生效。`,
+  'certificate-revoked': ({ host }) => `无法与 ${host} 建立安全连接：它的证书已被吊销。`,
+  'no-authorities': ({ host }) =>
+    `无法与 ${host} 建立安全连接：本机没有可用来检查服务器证书的机构证书。`,
+  'handshake-ended': ({ host }) => `无法与 ${host} 建立安全连接：对方中断了握手。`,
   'not-secure': ({ host, detail }) => `无法与 ${host} 建立安全连接：“${detail}”。`,
   missing: ({ host, status }) => `${host} 上没有这个文件（状态码 ${status}）。`,
   denied: ({ host, status }) => `${host} 不允许访问（状态码 ${status}）。`,
@@ -189,7 +198,7 @@ export const whats: Catalogue['whats'] = {
   'name-long': ({ path }) => `名称对此磁盘来说太长：${path}`,
   'disk-full': ({ path }) => `${path} 已没有剩余空间。`,
   'file-gone': ({ path }) => `${path} 已经不在了。`,
-  disk: ({ path, detail }) => `磁盘在 ${path} 处出错：“${detail}”。`,
+  disk: ({ path, detail }) => `对 ${path} 的操作没有成功：“${detail}”。`,
   'no-room': ({ path, bytes, free }) => `文件有 ${bytes}，而 ${path} 只剩 ${free} 空间。`,
   'many-alike': ({ path, name }) => `${path} 中名为 ${name} 的文件太多。`,
   'part-changed': ({ path }) => `${path} 被其他程序改动过；它保持原样。`,
@@ -203,13 +212,14 @@ export const whats: Catalogue['whats'] = {
   'too-many-blocked': ({ most }) => `已经屏蔽了 ${most} 台设备。`,
   'too-many-groups': ({ most }) => `已经有 ${most} 个群组。`,
   'too-many-hosts': () => '列表太长。',
+  'group-nameless': () => '群组需要一个名称。',
   'not-a-host': ({ host }) => `“${host}”不是主机。`,
   'not-online': ({ name }) => `${name} 不在线。`,
   'nobody-at': ({ host, port }) => `${host} 的端口 ${port} 上没有 Manyhands 应答。`,
   'no-device': ({ who }) => `“${who}”既不是能找到的设备，也不是地址。`,
   'several-devices': ({ who }) => `以 ${who} 开头的设备不止一台：请填写更长的标识。`,
-  'other-device': ({ name }) =>
-    `在 ${name} 原来的位置应答的是另一台设备：可能是它的密钥换了，或者它的地址现在属于另一台设备，或者有人在冒充 ${name}。没有发送任何内容。`,
+  'other-device': ({ name, found, expected }) =>
+    `在 ${name} 原来的位置应答的是另一台设备：是 ${found}，而不是 ${expected}。可能是它的密钥换了，或者它的地址现在属于另一台设备，或者有人在冒充 ${name}。没有发送任何内容。`,
   itself: () => '这是本机自己的地址。',
   'paired-too-often': ({ name }) =>
     `最近十分钟内与 ${name} 的配对过多，或者现在正在进行的配对过多。`,

@@ -234,5 +234,7 @@ test('a line of the log is translated as far as it is known', () => {
   expect(line(`Failed. ${failure.message}`, failure)).toBe(
     '失败。a.example 上没有这个文件（状态码 404）。',
   );
+  const bare = { code: 'not-found', message: 'It is gone.', hint: '' };
+  expect(line(`Failed. ${bare.message}`, bare)).toBe('失败。服务器上没有这个文件：“It is gone.”。');
   expect(line('Something new.')).toBe('Something new.');
 });

@@ -57,6 +57,11 @@ export function failureText(failure: FailureView, texts: Catalogue = t()): Failu
   return { title: known.title, hint, detail: failure.message };
 }
 
+/** What happened, in one sentence: where the title could not say as much, the English one is quoted in it. */
+export function sentenceText({ title, detail }: FailureWords, texts: Catalogue = t()): string {
+  return detail === null ? title : texts.quoted(title, detail);
+}
+
 /** What exactly happened, where that was told in a way that can be translated. */
 function whatText({ what, parts = {} }: FailureView, texts: Catalogue): string | null {
   if (what === undefined || !(what in texts.whats)) return null;
@@ -70,6 +75,8 @@ const NO_PARTS: Parts = {
   detail: '',
   digest: '',
   encoding: '',
+  expected: '',
+  found: '',
   free: '',
   host: '',
   most: '',
@@ -117,5 +124,6 @@ export function logText({ text, failure }: LogLine, texts: Catalogue = t()): str
   const head = Object.keys(lines).find((line) => text.startsWith(`${line} `));
   if (head === undefined) return text;
   const why = failure ? failureText(failure, texts) : null;
-  return [lines[head], why?.title ?? text.slice(head.length + 1)].join(texts.gap);
+  const said = why ? sentenceText(why, texts) : text.slice(head.length + 1);
+  return [lines[head], said].join(texts.gap);
 }

@@ -8,6 +8,7 @@ export const zhCN: Catalogue = {
   locale: 'zh-CN',
   self: '简体中文',
   gap: '',
+  quoted: (title, detail) => `${title}：“${detail}”。`,
 
   units: {
     bytes: ['B', 'kB', 'MB', 'GB', 'TB'],
@@ -214,7 +215,7 @@ export const zhCN: Catalogue = {
     nobodyThereText: '一分钟内出现的人会被询问。',
     nobodyAsked: '已经没有人可以询问了。',
     recovered: '数据库已损坏',
-    recoveredText: (downloads) =>
+    recoveredText: (_, downloads) =>
       `列表已从最近一份完好的副本重建：${downloads} 个下载；未完成的将从头开始。`,
     recoveredAside: (path) => `损坏的数据库保留为 ${path}。`,
     lost: 'Manyhands 没有响应了。请关闭窗口后重新启动。',

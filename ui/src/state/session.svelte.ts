@@ -3,7 +3,7 @@
  * this file; parts of the page get data from here and say what the user wants.
  */
 import { asFailure, type Backend } from '../backend';
-import { f, failureText, t } from '../i18n/index.svelte';
+import { f, failureText, sentenceText, t } from '../i18n/index.svelte';
 import type {
   Action,
   Decision,
@@ -219,11 +219,11 @@ export class Session {
 
   #sayFailure(error: unknown): void {
     const text = failureText(asFailure(error));
-    this.say(text.title, text.hint);
+    this.say(sentenceText(text), text.hint);
   }
 
   #sayRecovered({ downloads, setAside }: Recovered): void {
-    const text = [t().notices.recoveredText(f().number(downloads))];
+    const text = [t().notices.recoveredText(downloads, f().number(downloads))];
     if (setAside !== null) text.push(t().notices.recoveredAside(setAside));
     this.say(t().notices.recovered, text.join(t().gap), true);
   }
@@ -414,8 +414,8 @@ export class Session {
     this.closePairing();
     const failure = await this.pair(who);
     if (!failure) return;
-    const { title, hint } = failureText(failure);
-    this.say(t().pairing.wrong, `${title}${t().gap}${hint}`);
+    const text = failureText(failure);
+    this.say(t().pairing.wrong, `${sentenceText(text)}${t().gap}${text.hint}`);
   }
 
   answerPairing(id: string, same: boolean): void {

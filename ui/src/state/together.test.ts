@@ -175,9 +175,10 @@ test('where one way of helping is wished, whoever cannot is not asked', () => {
     candidate('mo'),
     candidate('old', { mode: 'fetch', relays: false }),
     candidate('kim', { fetches: false }),
+    candidate('tal', { mode: null, relays: false }),
   ];
   const asked = (wish: 'auto' | 'relay' | 'fetch') =>
-    tickedOf(ableOf(all, wish), new Set(['mo', 'old', 'kim'])).map(({ peer, mode }) => [
+    tickedOf(ableOf(all, wish), new Set(all.map(({ peer }) => peer))).map(({ peer, mode }) => [
       peer,
       mode,
     ]);
@@ -193,5 +194,6 @@ test('where one way of helping is wished, whoever cannot is not asked', () => {
   expect(asked('fetch')).toEqual([
     ['mo', 'fetch'],
     ['old', 'fetch'],
+    ['tal', 'fetch'],
   ]);
 });

@@ -67,7 +67,7 @@ export interface Able extends Candidate {
 /** What becomes of the candidates where they are to help in one way only. */
 export function ableOf(candidates: readonly Candidate[], wish: HelpWish): Able[] {
   return candidates.map((candidate) => {
-    if (wish === 'auto') return { ...candidate, able: true };
+    if (wish === 'auto') return { ...candidate, able: candidate.mode !== null };
     const able = wish === 'relay' ? candidate.relays : candidate.fetches;
     return { ...candidate, mode: wish, able };
   });

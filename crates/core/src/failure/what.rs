@@ -53,6 +53,14 @@ whats! {
     NotConnected = "not-connected", ["host"];
     Proxy = "proxy", ["host"];
     ProxyFtp = "proxy-ftp", ["host"];
+    CertificateName = "certificate-name", ["host"];
+    CertificateIssuer = "certificate-issuer", ["host"];
+    CertificateExpired = "certificate-expired", ["host"];
+    CertificateEarly = "certificate-early", ["host"];
+    CertificateRevoked = "certificate-revoked", ["host"];
+    NoAuthorities = "no-authorities", ["host"];
+    HandshakeEnded = "handshake-ended", ["host"];
+    /// Any other reason.
     NotSecure = "not-secure", ["host", "detail"];
     Missing = "missing", ["host", "status"];
     Denied = "denied", ["host", "status"];
@@ -100,12 +108,13 @@ whats! {
     TooManyBlocked = "too-many-blocked", ["most"];
     TooManyGroups = "too-many-groups", ["most"];
     TooManyHosts = "too-many-hosts", [];
+    NamelessGroup = "group-nameless", [];
     NotAHost = "not-a-host", ["host"];
     NotOnline = "not-online", ["name"];
     NobodyAt = "nobody-at", ["host", "port"];
     NoDevice = "no-device", ["who"];
     SeveralDevices = "several-devices", ["who"];
-    OtherDevice = "other-device", ["name"];
+    OtherDevice = "other-device", ["name", "found", "expected"];
     Itself = "itself", [];
     PairedTooOften = "paired-too-often", ["name"];
     NotAnInvite = "invite-none", [];

@@ -128,8 +128,8 @@ impl AskTerms {
 /// How a peer could be asked for help with a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidacy {
-    /// How it would help when the user names it.
-    pub mode: HelpMode,
+    /// How it would help when the user names it and says no more; `None`: only where one way is asked for in so many words.
+    pub mode: Option<HelpMode>,
     /// Whether it could help where only carrying the connection is wanted …
     pub relays: bool,
     /// … and where only fetching is.
@@ -146,12 +146,14 @@ impl Candidacy {
         let named = AskTerms { ask: Ask::Peers(vec![peer.peer]), ..AskTerms::default() };
         let can = |mode| AskTerms { mode, ..named.clone() }.mode_for(link, peer).is_some();
         let everyone = AskTerms { ask: Ask::Everyone, ..AskTerms::default() };
-        Some(Self {
-            mode: named.mode_for(link, peer)?,
+        let candidacy = Self {
+            mode: named.mode_for(link, peer),
             relays: can(ModeWish::Relay),
             fetches: can(ModeWish::Fetch),
             proposed: everyone.mode_for(link, peer).is_some(),
-        })
+        };
+        let Self { mode, relays, fetches, .. } = candidacy;
+        (mode.is_some() || relays || fetches).then_some(candidacy)
     }
 }
 
@@ -246,7 +248,7 @@ mod tests {
     fn who_may_only_be_named_is_offered_and_not_proposed() {
         let of = |url: &str, peer| Candidacy::of(LinkFacts::of(&spec(url)), peer);
         let some = |mode, [relays, fetches, proposed]: [bool; 3]| {
-            Some(Candidacy { mode, relays, fetches, proposed })
+            Some(Candidacy { mode: Some(mode), relays, fetches, proposed })
         };
         let (stranger, friend) = (peer(false, true), peer(true, true));
         assert_eq!(of(HTTPS, stranger), some(HelpMode::Relay, [true, true, true]));
@@ -259,6 +261,17 @@ mod tests {
         assert_eq!(of(LOGIN, peer(true, false)), None, "a login goes to nobody");
         let carries = some(HelpMode::Relay, [true, false, true]);
         assert_eq!(of(LOGIN, friend), carries, "and is fetched by nobody");
+    }
+
+    #[test]
+    fn who_helps_in_so_many_words_only_is_offered_for_that() {
+        let of = |url: &str, peer| Candidacy::of(LinkFacts::of(&spec(url)), peer);
+        let fetch = Candidacy { mode: None, relays: false, fetches: true, proposed: false };
+        for who in [peer(true, true), peer(false, true)] {
+            assert_eq!(of("http://a.example/f?token=1", who), Some(fetch), "the query is told");
+        }
+        assert_eq!(of(HTTPS, peer(true, false)), Some(fetch), "nothing vouches for what it sends");
+        assert_eq!(of("ftp://me:pw@a.example/f", peer(true, true)), None);
     }
 
     #[test]

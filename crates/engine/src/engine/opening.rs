@@ -35,18 +35,20 @@ pub(crate) fn open_profile(data_dir: &Path) -> Result<OpenProfile, OpenError> {
         Opened::Clean => None,
         Opened::Rebuilt { set_aside, downloads } => {
             let set_aside = set_aside.map(|path| path.display().to_string());
-            let aside = set_aside
-                .as_ref()
-                .map(|path| format!(" It was kept as {path}."))
-                .unwrap_or_default();
-            let text = format!(
-                "The database was damaged.{aside} The list was rebuilt from its last good copy: {downloads} downloads; unfinished ones begin anew."
-            );
+            let text = rebuilt(set_aside.as_deref(), downloads);
             tracing::warn!("{text}");
             Some(Recovered { downloads: downloads as u32, set_aside, text })
         }
     };
     Ok((lock, store, recovered))
+}
+
+fn rebuilt(set_aside: Option<&str>, downloads: usize) -> String {
+    let aside = set_aside.map(|path| format!(" It was kept as {path}.")).unwrap_or_default();
+    let noun = if downloads == 1 { "download" } else { "downloads" };
+    format!(
+        "The database was damaged.{aside} The list was rebuilt from its last good copy: {downloads} {noun}; unfinished ones begin anew."
+    )
 }
 
 /// How long a profile that a process just killed still holds is waited for.
@@ -92,4 +94,20 @@ pub(super) fn system_download_dir() -> PathBuf {
 #[must_use]
 pub fn default_data_dir() -> Option<PathBuf> {
     Some(directories::BaseDirs::new()?.data_dir().join("manyhands"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_was_rebuilt_says_of_how_many_downloads() {
+        let one = rebuilt(Some("/p/old"), 1);
+        assert!(one.contains(" It was kept as /p/old. ") && one.contains(": 1 download;"), "{one}");
+        assert!(
+            rebuilt(None, 0).contains("damaged. The list")
+                && rebuilt(None, 0).contains(" 0 downloads;")
+        );
+        assert!(rebuilt(None, 2).contains(" 2 downloads;"));
+    }
 }

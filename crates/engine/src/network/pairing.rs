@@ -309,12 +309,12 @@ fn not_online(name: &str) -> Failure {
 }
 
 fn other_key(name: &str, expected: PeerId, found: PeerId) -> Failure {
+    let (found, expected) = (found.short(), expected.short());
     let message = format!(
-        "Another device answers where {name} was: {} in place of {}. Its key has changed, or another device has its address now, or somebody pretends to be {name}. Nothing was sent. Only removing {name} and pairing anew, comparing the digits, accepts the new key.",
-        found.short(),
-        expected.short(),
+        "Another device answers where {name} was: {found} in place of {expected}. Its key has changed, or another device has its address now, or somebody pretends to be {name}. Nothing was sent. Only removing {name} and pairing anew, comparing the digits, accepts the new key."
     );
-    Failure::new(FailureCode::OtherKey, message).because(What::OtherDevice, [&name])
+    Failure::new(FailureCode::OtherKey, message)
+        .because(What::OtherDevice, [&name, &found, &expected])
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ mod helping;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use manyhands_core::{FailureCode, PeerId};
+use manyhands_core::{FailureCode, PeerId, What};
 use manyhands_faultserver::{Behaviour, FaultServer, content};
 use manyhands_store::{Friend, Op, ProfileLock, Store};
 
@@ -188,6 +188,23 @@ async fn where_the_port_is_taken_it_works_alone_and_says_so_in_parts() {
     assert_eq!(why.what.as_deref(), Some("port-taken"));
     assert_eq!(why.parts.get("address"), Some(&address.to_string()));
     assert!(why.message.contains(&address.to_string()), "{}", why.message);
+    let nobody = engine.pair("192.0.2.7").await.unwrap_err();
+    assert_eq!(nobody.what, Some(What::NoNetwork));
+    engine.shutdown().await;
+}
+
+/// 192.0.2.0/24 is for documents: no device has an address of it.
+#[tokio::test]
+async fn why_there_is_no_port_is_told_without_the_system_s_number() {
+    let root = tempfile::tempdir().unwrap();
+    let mut config = config(root.path().join("alone"), LendingChange::default());
+    config.network.as_mut().unwrap().listen = Some("192.0.2.7:4000".parse().unwrap());
+    let engine = Engine::open(Config { or_alone: true, ..config }).await.unwrap();
+    let why = engine.welcome().network_failure.expect("the address is not ours");
+    assert_eq!(why.what.as_deref(), Some("no-port"));
+    for text in [&why.parts["detail"], &why.message] {
+        assert!(text.ends_with("requested address"), "{text}");
+    }
     engine.shutdown().await;
 }
 

@@ -2,7 +2,7 @@
 
 use manyhands_core::{
     AskPolicy, AskTerms, CoreError, DownloadId, DownloadSpec, Failure, FailureCode, GroupId,
-    HelpId, Now,
+    HelpId, Now, What,
 };
 use manyhands_store::Op;
 use tokio::sync::oneshot;
@@ -235,4 +235,5 @@ impl Shell {
 
 fn no_network() -> Failure {
     Failure::new(FailureCode::Connect, "Other devices cannot be met: there is no network.")
+        .because(What::NoNetwork, [])
 }

@@ -49,9 +49,10 @@ pub struct Candidate {
     /// Whether the rules would ask it by themselves. Another one is asked only when the user names it, which is the user's
     /// word that it may learn the link.
     pub proposed: bool,
-    /// How it would help: `relay` learns neither link nor content, `fetch` learns both.
-    #[ts(type = "'fetch' | 'relay'")]
-    pub mode: HelpMode,
+    /// How it would help: `relay` learns neither link nor content, `fetch` learns both. Nothing: only where the user wishes for one
+    /// way in so many words.
+    #[ts(type = "'fetch' | 'relay' | null")]
+    pub mode: Option<HelpMode>,
     /// Whether it could help where only carrying the connection is wanted …
     pub relays: bool,
     /// … and where only fetching is.

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use manyhands_core::FailureCode;
+use manyhands_core::{FailureCode, What};
 use manyhands_faultserver::{Authority, Behaviour, Fault, FaultServer, Framing, Ranges, Reply};
 use manyhands_origin::{FetchError, Options, Origins, Retry};
 
@@ -30,11 +30,15 @@ async fn a_trusted_server_is_fetched_from() {
 #[tokio::test]
 async fn a_certificate_that_is_not_good_is_refused_with_its_reason() {
     let (authority, server) = (Authority::new(), FaultServer::start(file()));
-    for (fault, expected) in [
-        (Fault::OtherName, "its certificate belongs to another name"),
-        (Fault::Expired, "its certificate has expired"),
-        (Fault::NotYet, "its certificate is not valid yet"),
-        (Fault::None, "its certificate is not from an authority that this computer trusts"),
+    for (fault, expected, what) in [
+        (Fault::OtherName, "its certificate belongs to another name", What::CertificateName),
+        (Fault::Expired, "its certificate has expired", What::CertificateExpired),
+        (Fault::NotYet, "its certificate is not valid yet", What::CertificateEarly),
+        (
+            Fault::None,
+            "its certificate is not from an authority that this computer trusts",
+            What::CertificateIssuer,
+        ),
     ] {
         let addr = authority.in_front_of(&server, fault).await;
         let stranger = Authority::new();
@@ -45,7 +49,9 @@ async fn a_certificate_that_is_not_good_is_refused_with_its_reason() {
             error.to_string(),
             format!("no secure connection to localhost:{}: {expected}", addr.port())
         );
-        assert_eq!((error.retry(), error.failure().code), (Retry::GiveUp, FailureCode::Tls));
+        let failure = error.failure();
+        assert_eq!((error.retry(), failure.code), (Retry::GiveUp, FailureCode::Tls));
+        assert_eq!(failure.what, Some(what));
     }
     assert_eq!(server.connections(), 0);
 }
