@@ -81,6 +81,7 @@ pub fn view(requests: Vec<RequestRow>, helping: Vec<HelpingRow>) -> View {
         can_resume_all: false,
         matching: 0,
         rows: Vec::new(),
+        selected_index: None,
         details: None,
         together: Some(Together {
             device: "DEVICE".to_owned(),
