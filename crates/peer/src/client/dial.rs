@@ -47,7 +47,8 @@ impl Target {
         };
         let mut next_try = Instant::now();
         let deadline = next_try + self.waits.dial;
-        let mut more = true;
+        // Whether a try that has failed had left this machine.
+        let (mut more, mut left) = (true, false);
         loop {
             if more && (tries.is_empty() || Instant::now() >= next_try) {
                 match waiting.next() {
@@ -80,13 +81,21 @@ impl Target {
                         }
                     }
                     Err(error) => {
-                        if !matches!(failure, CallError::WrongDevice { .. }) {
+                        let no_way = is_no_route(&error);
+                        // That there is no way to one address says nothing about the others.
+                        if !matches!(failure, CallError::WrongDevice { .. }) && !(left && no_way) {
                             failure = CallError::Unreachable(error);
                         }
+                        left |= !no_way;
                     }
                 },
                 () = sleep_until(next_try), if more => {}
-                () = sleep_until(deadline) => return Err(failure),
+                () = sleep_until(deadline) => return Err(match failure {
+                    CallError::Unreachable(_) if !left => {
+                        CallError::Unreachable(HandshakeError::Timeout)
+                    }
+                    failure => failure,
+                }),
             }
         }
     }
@@ -103,6 +112,13 @@ impl Target {
         let (stream, peer) = identity::connect(stream, config).await?;
         Ok(Dialed { stream, peer, address })
     }
+}
+
+/// Whether it never left this machine, as there is no way from here.
+pub(crate) fn is_no_route(error: &HandshakeError) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, NetworkDown, NetworkUnreachable};
+    let HandshakeError::Failed(error) = error else { return false };
+    matches!(error.kind(), NetworkUnreachable | NetworkDown | AddrNotAvailable)
 }
 
 fn nobody(why: &'static str) -> CallError {
