@@ -83,7 +83,8 @@ impl Target {
                     Err(error) => {
                         let no_way = is_no_route(&error);
                         // That there is no way to one address says nothing about the others.
-                        if !matches!(failure, CallError::WrongDevice { .. }) && !(left && no_way) {
+                        let says_less = left && no_way;
+                        if !says_less && !matches!(failure, CallError::WrongDevice { .. }) {
                             failure = CallError::Unreachable(error);
                         }
                         left |= !no_way;
@@ -123,4 +124,32 @@ pub(crate) fn is_no_route(error: &HandshakeError) -> bool {
 
 fn nobody(why: &'static str) -> CallError {
     CallError::Unreachable(HandshakeError::Failed(io::Error::other(why)))
+}
+
+#[cfg(test)]
+mod tests {
+    use manyhands_identity::DeviceIdentity;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn that_there_is_no_way_is_said_only_where_it_is_so_of_all_addresses() {
+        let identity = DeviceIdentity::generate().unwrap();
+        let expect = Expect::Device(PeerId::from_digest([7; 32]));
+        let target = Target::new(&Dialer::new(&identity), expect, ClientWaits::default());
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        // Of many at once: no connection goes there.
+        let nowhere: SocketAddr = "224.0.0.1:4000".parse().unwrap();
+        for (addresses, expected) in
+            [(vec![nowhere], true), (vec![nowhere, closed], false), (vec![closed, nowhere], false)]
+        {
+            match target.dial(&addresses).await {
+                Err(CallError::Unreachable(error)) => {
+                    assert_eq!(is_no_route(&error), expected, "{addresses:?}: {error:?}");
+                }
+                other => panic!("{:?}", other.map(|dialed| dialed.address)),
+            }
+        }
+    }
 }

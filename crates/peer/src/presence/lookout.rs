@@ -72,9 +72,9 @@ struct Peer {
     failures: u32,
     next: Instant,
     greeting: bool,
-    /// The network has changed since that greeting began, …
+    /// The network has changed since that greeting began.
     stale: bool,
-    /// … and had when the last one failed, too: then it counts.
+    /// Since it answered last, a failure was put down to a change of the network: the next ones count, as long as it is online.
     spared: bool,
     /// What the greeting has taken from the budget, and when.
     dialled: (Vec<IpAddr>, Option<Instant>),
@@ -209,8 +209,7 @@ impl Lookout {
         for (id, peer) in &mut self.peers {
             peer.stale = peer.greeting;
             let fails = peer.failures > 0;
-            // Who is online and does not answer goes offline, however often the network changes.
-            if peer.hello.is_none() {
+            if fails && peer.is_spared() {
                 peer.failures = 0;
             }
             if peer.greeting || !fails {
@@ -367,13 +366,11 @@ impl Lookout {
                 peer.next = Instant::now() + again(&self.waits, listed, greeted, has_called);
             }
             // It was sent from where this device is no more, and says nothing.
-            Err(_) if stale && !peer.spared => {
-                peer.spared = true;
+            Err(_) if stale && peer.is_spared() => {
                 peer.next = Instant::now() + soon;
             }
             Err(error) => {
                 debug!(peer = %id.short(), %error, "no greeting");
-                peer.spared = stale;
                 peer.no_way = Some(NoWay::of(&error, peer.addresses().is_empty()));
                 if let CallError::WrongDevice { found, at } = error {
                     peer.other = Some((found, at));
@@ -408,6 +405,12 @@ impl Peer {
         if let Some(remote) = &self.remote {
             remote.set_addresses(&self.said.merged());
         }
+    }
+
+    /// Whether a failure is put down to a change of the network: once. Who is online and does not answer goes offline, however
+    /// often that changes.
+    fn is_spared(&mut self) -> bool {
+        self.hello.is_none() || !std::mem::replace(&mut self.spared, true)
     }
 
     fn has_called(&self) -> bool {

@@ -379,8 +379,8 @@ mod tests {
         let present = RendezvousEvent::Present { record: sign_record(&mo, &record).unwrap() };
         let shown = || {
             let state = seen.borrow();
-            let members = state.groups.get(&key.id()).map(|group| group.members.keys().copied());
-            members.map(|ids| ids.collect::<Vec<_>>())
+            let group = state.groups.get(&key.id());
+            group.map(|group| group.members.keys().copied().collect::<Vec<_>>())
         };
         listener.set_groups(std::slice::from_ref(&key));
         listener.cursor = "7".to_owned();

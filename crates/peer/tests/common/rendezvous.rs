@@ -150,6 +150,9 @@ impl Met {
     }
 }
 
+/// A status, and what a server says with it; what stands before one says nothing.
+pub type Refusal = (StatusCode, Option<Problem>);
+
 /// A server that does what it should until somebody is listening, and says then what it was told to say.
 #[derive(Clone)]
 pub struct Liar {
@@ -180,7 +183,7 @@ pub struct Liar {
     /// Connections up to this one are dead, and nobody was told: what is asked on them is not even read.
     pub dead: Arc<AtomicUsize>,
     /// The next publication is answered with this, …
-    pub refuses: Arc<Mutex<Option<(StatusCode, Option<Problem>)>>>,
+    pub refuses: Arc<Mutex<Option<Refusal>>>,
     /// … which has been done so often.
     pub refused: watch::Sender<usize>,
     /// Goodbyes.

@@ -246,4 +246,13 @@ async fn who_is_gone_goes_offline_while_the_network_changes_all_the_time() {
         failed += 1;
     }
     assert_eq!(failed, 1 + FAILURES);
+    // Also where each change comes between two greetings.
+    lookout.greeted(peer(1), Ok(hello()));
+    let mut failed = 0;
+    while lookout.peers[&peer(1)].hello.is_some() {
+        lookout.greeted(peer(1), Err(CallError::Nonsense("of this one")));
+        lookout.moved();
+        failed += 1;
+    }
+    assert_eq!(failed, 1 + FAILURES);
 }
