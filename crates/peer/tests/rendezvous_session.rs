@@ -187,6 +187,24 @@ impl Moving {
         Self { liar, own, published, met }
     }
 
+    /// Somebody who has published on a connection of which it has no other use, and has heard the answer to that.
+    async fn with_a_kept_connection() -> Self {
+        let mut moving = Self::start(|liar| {
+            liar.expires_in_s.store(1, Ordering::SeqCst);
+            *liar.probes.lock().unwrap() = vec![true; 2];
+            liar.probe_again_ms.store(1000, Ordering::SeqCst);
+        })
+        .await;
+        let mut probed = moving.liar.probed.subscribe();
+        within(probed.wait_for(|probed| *probed == 1)).await.unwrap();
+        // The session is renewed once more, and what is published is new then: a probe is asked for when that has been taken in.
+        moving.liar.expires_in_s.store(600, Ordering::SeqCst);
+        moving.liar.observed.send_replace("203.0.113.8");
+        moving.publishes(["10.0.0.7", "203.0.113.8"]).await;
+        within(probed.wait_for(|probed| *probed == 2)).await.unwrap();
+        moving
+    }
+
     /// All that is connected now leads nowhere, without a word.
     fn falls_silent(&self) {
         let connections = self.liar.connections.load(Ordering::SeqCst);
@@ -268,7 +286,11 @@ async fn a_kept_connection_that_is_dead_without_a_word_is_not_waited_for() {
     within(published.wait_for(|all| all.len() == 3)).await.unwrap();
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     assert!(!moving.met.state.has_changed().unwrap(), "nobody is told of trouble");
-    // Neither when it is left, for which there are two seconds.
+}
+
+#[tokio::test]
+async fn a_goodbye_comes_through_though_the_kept_connection_is_dead() {
+    let moving = Moving::with_a_kept_connection().await;
     moving.falls_silent();
     let began = Instant::now();
     moving.met.rendezvous.shutdown().await;
@@ -278,12 +300,11 @@ async fn a_kept_connection_that_is_dead_without_a_word_is_not_waited_for() {
 
 #[tokio::test]
 async fn after_a_move_nothing_is_asked_on_the_connections_of_before() {
-    let mut moving = Moving::start(|liar| liar.next_after_ms.store(5000, Ordering::SeqCst)).await;
-    within(moving.published.wait_for(|all| all.len() == 2)).await.unwrap();
+    let mut moving = Moving::with_a_kept_connection().await;
     moving.falls_silent();
     let began = Instant::now();
     moving.own.send_replace(OwnAddresses { ips: vec![ip("192.168.1.7")], slept: 0 });
-    moving.publishes(["192.168.1.7", "203.0.113.7"]).await;
+    moving.publishes(["192.168.1.7", "203.0.113.8"]).await;
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
