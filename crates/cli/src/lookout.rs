@@ -74,7 +74,7 @@ pub fn state(group: &GroupRow) -> String {
 pub fn not_callable(group: &GroupRow) -> Option<String> {
     let Callable::No { port } = group.callable else { return None };
     Some(format!(
-        "Its server could not open a connection to this computer. Members who cannot either ask it to call them; a rule in the firewall that lets TCP port {port} in helps."
+        "Its server could not open a connection to this computer: a firewall here, or a router in between. Members who cannot reach it ask it through the server to call them; letting TCP port {port} in, here and in the router, makes that unnecessary."
     ))
 }
 
@@ -101,7 +101,7 @@ fn trouble(why: ServerTrouble) -> &'static str {
             "its server is at http://, without encryption: give --insecure-http to use it all the same"
         }
         ServerTrouble::TooMany => {
-            "not used, since this device is in too many groups: leave one with `group leave`"
+            "not used, since this device is in groups of more than 16 servers: leave the groups of one of them with `group leave`"
         }
     }
 }
@@ -203,7 +203,9 @@ mod tests {
     fn who_cannot_be_called_by_the_server_is_told_what_helps() {
         let found = |callable| not_callable(&GroupRow { callable, ..group(GroupState::Online) });
         let no = found(Callable::No { port: 26269 }).unwrap();
-        assert!(no.contains("TCP port 26269") && no.contains("firewall"), "{no}");
+        for words in ["TCP port 26269", "a firewall here, or a router in between"] {
+            assert!(no.contains(words), "{no}");
+        }
         assert_eq!((found(Callable::Yes), found(Callable::Unknown)), (None, None));
     }
 
@@ -240,7 +242,7 @@ mod tests {
             (ServerTrouble::Busy, "takes nobody in"),
             (ServerTrouble::Refused, "refuses"),
             (ServerTrouble::PlainHttp, "--insecure-http"),
-            (ServerTrouble::TooMany, "group leave"),
+            (ServerTrouble::TooMany, "more than 16 servers: leave the groups of one"),
         ] {
             let state = GroupState::Trouble { why, retry_in_s: 1 };
             check(&lookout(vec![group(state)]), &[words, "Dorm 7", "https://a.example:8470"]);

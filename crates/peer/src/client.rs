@@ -24,6 +24,7 @@ use tokio::sync::Semaphore;
 
 pub use content::{Content, ContentBody};
 use dial::Target;
+pub(crate) use dial::is_no_route;
 use manyhands_identity::DeviceIdentity;
 use manyhands_identity::{Dialer, Expect, HandshakeError};
 use pool::Pool;

@@ -23,7 +23,7 @@ use manyhands_wire::Hello;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::client::{CallError, PeerClient, RemotePeer};
+use crate::client::{CallError, PeerClient, RemotePeer, is_no_route};
 use crate::discovery::{Discovered, HintOrigin};
 use crate::own::OwnAddresses;
 use lookout::Lookout;
@@ -137,11 +137,9 @@ impl NoWay {
         match error {
             _ if no_address => Self::NoAddress,
             CallError::WrongDevice { .. } => Self::OtherDevice,
+            CallError::Unreachable(error) if is_no_route(error) => Self::NoRoute,
             CallError::Unreachable(HandshakeError::Failed(error)) => match error.kind() {
                 Kind::TimedOut | Kind::HostUnreachable => Self::NoAnswer,
-                Kind::NetworkUnreachable | Kind::NetworkDown | Kind::AddrNotAvailable => {
-                    Self::NoRoute
-                }
                 _ => Self::Refused,
             },
             CallError::Unreachable(_) | CallError::Lost(_) => Self::NoAnswer,

@@ -13,12 +13,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use common::{Helper, LONG, Rules, within};
-use manyhands_peer::wire::{Invite, PresenceRecord, RendezvousEvent};
+use http::StatusCode;
+use manyhands_peer::wire::{Invite, PresenceRecord, Problem, ProblemCode, RendezvousEvent};
 use manyhands_peer::{
     Callable, DeviceIdentity, OwnAddresses, RendezvousState, ServerFault, ServerLink,
 };
 use manyhands_rendezvous::{Config, Server};
-use meeting::{Liar, Met, copy, event, group_at, id, loopback, plain_server, server};
+use meeting::{Liar, Met, copy, event, group_at, id, loopback, server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -32,15 +33,21 @@ fn online(state: &RendezvousState) -> bool {
     state.groups.values().all(|group| group.link == ServerLink::Online)
 }
 
-/// A server that calls devices on its own machine too.
-async fn probing() -> Server {
-    server(Config {
+/// A server whose counters can be read, and which wants to hear of everybody as often as devices obey.
+async fn counting(probe_this_machine: bool) -> Server {
+    let mut config = Config {
         listen: loopback(),
         metrics: Some(loopback()),
-        probe_this_machine: true,
+        probe_this_machine,
         ..Config::default()
-    })
-    .await
+    };
+    config.times.heartbeat = Duration::from_secs(5);
+    server(config).await
+}
+
+/// A server that calls devices on its own machine too.
+async fn probing() -> Server {
+    counting(true).await
 }
 
 /// A device that listens, or does not, in groups of this server.
@@ -84,6 +91,23 @@ async fn counted(server: &Server, name: &str) -> u64 {
     line.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
+/// Until it has counted so many.
+async fn counts(server: &Server, name: &str, least: u64) {
+    let mut look = tokio::time::interval(Duration::from_millis(50));
+    within(async {
+        while counted(server, name).await < least {
+            look.tick().await;
+        }
+    })
+    .await;
+}
+
+/// Until the one device there has said once more that it is: what was answered to it before has arrived then.
+async fn hears_of_it_again(server: &Server) {
+    const RECORDS: &str = "manyhands_rendezvous_records_published_total";
+    counts(server, RECORDS, counted(server, RECORDS).await + 1).await;
+}
+
 #[tokio::test]
 async fn a_server_that_was_asked_too_often_leaves_it_open_and_nothing_else_suffers() {
     let server = probing().await;
@@ -95,40 +119,47 @@ async fn a_server_that_was_asked_too_often_leaves_it_open_and_nothing_else_suffe
     // The same device is started again within the minute.
     let mut again = device(&helper.identity, helper.server.port(), &groups);
     again.until(|state| !state.groups.is_empty() && online(state)).await;
-    within(async {
-        while counted(&server, "manyhands_rendezvous_limited_total").await == 0 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    counts(&server, "manyhands_rendezvous_limited_total", 1).await;
+    hears_of_it_again(&server).await;
     assert_eq!(counted(&server, "manyhands_rendezvous_probes_total").await, 1);
     assert_eq!(callable(&again.state.borrow()), [Callable::Unknown]);
     assert!(online(&again.state.borrow()));
 }
 
 #[tokio::test]
-async fn a_server_that_says_when_to_ask_again_is_asked_then() {
-    let liar = Liar::start().await;
-    liar.says(vec![event(&RendezvousEvent::Ready)]);
-    // The last one first.
-    *liar.probes.lock().unwrap() = vec![Ok(false), Err(1500)];
+async fn a_server_that_allows_more_than_one_probe_a_minute_is_asked_as_soon_as_it_says() {
     let began = Instant::now();
-    let mut met = Met::start(40_001, &[liar.invite()], |options| options.insecure_http = true);
-    met.until(|state| callable(state) == [Callable::No]).await;
-    assert!(began.elapsed() >= Duration::from_millis(1500), "{:?}", began.elapsed());
+    let mut moving = Moving::start(|liar| {
+        *liar.probes.lock().unwrap() = vec![false, true];
+        liar.probe_again_ms.store(3000, Ordering::SeqCst);
+    })
+    .await;
+    moving.met.until(|state| callable(state) == [Callable::Yes]).await;
+    moving.own.send_replace(OwnAddresses { ips: vec![ip("192.168.1.7")], slept: 0 });
+    moving.met.until(|state| callable(state) == [Callable::No]).await;
+    assert!(began.elapsed() >= Duration::from_secs(3), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
 async fn a_server_that_does_not_probe_is_a_server_all_the_same() {
     // Not one that may call its own machine, and one that does not know the request.
-    let server = plain_server().await;
+    let server = counting(false).await;
     let liar = Liar::start().await;
     liar.says(vec![event(&RendezvousEvent::Ready)]);
-    for group in [group_at(&server), liar.invite()] {
-        let mut met = Met::start(40_001, &[group], |options| options.insecure_http = true);
-        met.until(|state| !state.groups.is_empty() && online(state)).await;
+    liar.next_after_ms.store(5000, Ordering::SeqCst);
+    let (mut probed, mut published) = (liar.probed.subscribe(), liar.published.subscribe());
+    let devices = [group_at(&server), liar.invite()]
+        .map(|group| Met::start(40_001, &[group], |options| options.insecure_http = true));
+    counts(&server, "manyhands_rendezvous_problems_total", 1).await;
+    hears_of_it_again(&server).await;
+    within(probed.wait_for(|probed| *probed == 1)).await.unwrap();
+    let before = published.borrow().len();
+    within(published.wait_for(|published| published.len() > before)).await.unwrap();
+    for met in devices {
+        assert!(online(&met.state.borrow()));
         assert_eq!(callable(&met.state.borrow()), [Callable::Unknown]);
     }
+    assert_eq!(*probed.borrow(), 1);
 }
 
 /// Somebody whose network is told to it, at a server that is told what to say.
@@ -154,6 +185,30 @@ impl Moving {
             options.waits.session = Duration::from_millis(300);
         });
         Self { liar, own, published, met }
+    }
+
+    /// Somebody who has published on a connection of which it has no other use, and has heard the answer to that.
+    async fn with_a_kept_connection() -> Self {
+        let mut moving = Self::start(|liar| {
+            liar.expires_in_s.store(1, Ordering::SeqCst);
+            *liar.probes.lock().unwrap() = vec![true; 2];
+            liar.probe_again_ms.store(1000, Ordering::SeqCst);
+        })
+        .await;
+        let mut probed = moving.liar.probed.subscribe();
+        within(probed.wait_for(|probed| *probed == 1)).await.unwrap();
+        // The session is renewed once more, and what is published is new then: a probe is asked for when that has been taken in.
+        moving.liar.expires_in_s.store(600, Ordering::SeqCst);
+        moving.liar.observed.send_replace("203.0.113.8");
+        moving.publishes(["10.0.0.7", "203.0.113.8"]).await;
+        within(probed.wait_for(|probed| *probed == 2)).await.unwrap();
+        moving
+    }
+
+    /// All that is connected now leads nowhere, without a word.
+    fn falls_silent(&self) {
+        let connections = self.liar.connections.load(Ordering::SeqCst);
+        self.liar.dead.store(connections, Ordering::SeqCst);
     }
 
     /// Until this is what was published last.
@@ -218,6 +273,71 @@ async fn heartbeats_share_a_connection_and_one_that_is_dead_costs_nothing() {
     assert!(!moving.met.state.has_changed().unwrap(), "nobody is told of trouble");
     let counts = [&moving.liar.sessions, &moving.liar.streams].map(|n| n.load(Ordering::SeqCst));
     assert_eq!(counts, [1, 1]);
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_is_dead_without_a_word_is_not_waited_for() {
+    let mut moving = Moving::start(|liar| liar.next_after_ms.store(5000, Ordering::SeqCst)).await;
+    let mut published = moving.published.clone();
+    within(published.wait_for(|all| all.len() == 2)).await.unwrap();
+    moving.met.until(online).await;
+    let began = Instant::now();
+    moving.falls_silent();
+    within(published.wait_for(|all| all.len() == 3)).await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(!moving.met.state.has_changed().unwrap(), "nobody is told of trouble");
+}
+
+#[tokio::test]
+async fn a_goodbye_comes_through_though_the_kept_connection_is_dead() {
+    let moving = Moving::with_a_kept_connection().await;
+    moving.falls_silent();
+    let began = Instant::now();
+    moving.met.rendezvous.shutdown().await;
+    assert_eq!(*moving.liar.left.borrow(), 1);
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn after_a_move_nothing_is_asked_on_the_connections_of_before() {
+    let mut moving = Moving::with_a_kept_connection().await;
+    moving.falls_silent();
+    let began = Instant::now();
+    moving.own.send_replace(OwnAddresses { ips: vec![ip("192.168.1.7")], slept: 0 });
+    moving.publishes(["192.168.1.7", "203.0.113.8"]).await;
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn what_a_proxy_answers_is_an_answer_and_nothing_is_asked_twice() {
+    let mut moving = Moving::start(|liar| liar.next_after_ms.store(5000, Ordering::SeqCst)).await;
+    within(moving.published.wait_for(|all| all.len() == 2)).await.unwrap();
+    // On the kept connection, which was idle for long enough to be dead.
+    *moving.liar.refuses.lock().unwrap() = Some((StatusCode::BAD_GATEWAY, None));
+    let mut refused = moving.liar.refused.subscribe();
+    within(refused.wait_for(|refused| *refused == 1)).await.unwrap();
+    let no_answer = |state: &RendezvousState| {
+        let mut links = state.groups.values().map(|group| group.link);
+        links.all(|link| matches!(link, ServerLink::Trouble { why: ServerFault::NoAnswer, .. }))
+    };
+    moving.met.until(no_answer).await;
+    moving.met.until(online).await;
+}
+
+#[tokio::test]
+async fn a_busy_server_is_left_alone_also_when_it_sees_this_device_somewhere_else() {
+    let mut moving = Moving::start(|liar| liar.expires_in_s.store(1, Ordering::SeqCst)).await;
+    moving.publishes(["10.0.0.7", "203.0.113.7"]).await;
+    let mut busy = Problem::new(ProblemCode::Busy);
+    busy.retry_after_ms = Some(3000);
+    *moving.liar.refuses.lock().unwrap() = Some((StatusCode::SERVICE_UNAVAILABLE, Some(busy)));
+    let (began, mut refused) = (Instant::now(), moving.liar.refused.subscribe());
+    moving.liar.observed.send_replace("203.0.113.98");
+    within(refused.wait_for(|refused| *refused == 1)).await.unwrap();
+    // A session is renewed twice a second.
+    moving.liar.observed.send_replace("203.0.113.99");
+    moving.publishes(["10.0.0.7", "203.0.113.99"]).await;
+    assert!(began.elapsed() >= Duration::from_secs(3), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

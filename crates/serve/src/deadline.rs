@@ -127,8 +127,8 @@ mod tests {
         }
     }
 
-    /// Who takes `bytes` each `pause` of seconds, while much waits.
-    async fn taking(bytes: usize, pause: u64, portion_bytes: usize) -> (bool, u64) {
+    /// Who takes `bytes` each `pause` of seconds, while `all` waits.
+    async fn taking(all: usize, bytes: usize, pause: u64, portion_bytes: usize) -> (bool, u64) {
         let (near, mut far) = duplex(4096);
         let mut stream = WriteDeadline::new(near, PATIENCE, portion_bytes);
         let reader = tokio::spawn(async move {
@@ -138,18 +138,19 @@ mod tests {
             }
         });
         let began = Instant::now();
-        let written = stream.write_all(&vec![0; 64 * 1024]).await;
+        let written = stream.write_all(&vec![0; all]).await;
         reader.abort();
         (written.is_ok(), began.elapsed().as_secs())
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_takes_a_portion_in_time_is_kept_and_who_takes_less_is_not() {
-        let kept = |(all_written, _)| all_written;
-        // Any byte is enough, or a portion is.
-        assert!(kept(taking(1024, 29, 1).await));
-        assert!(kept(taking(4096, 1, 32 * 1024).await));
-        let (all_written, seconds) = taking(1, 1, 32 * 1024).await;
+        // Any byte is enough, or a portion is: what is waited for takes much longer than the patience.
+        let (all_written, seconds) = taking(64 * 1024, 1024, 29, 1).await;
+        assert!(all_written && (1700..=1900).contains(&seconds), "{seconds}");
+        let (all_written, seconds) = taking(512 * 1024, 4096, 1, 32 * 1024).await;
+        assert!(all_written && (100..=130).contains(&seconds), "{seconds}");
+        let (all_written, seconds) = taking(64 * 1024, 1, 1, 32 * 1024).await;
         assert!(!all_written && (30..=31).contains(&seconds), "{seconds}");
     }
 }

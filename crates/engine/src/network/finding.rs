@@ -316,12 +316,15 @@ fn looks_around(meeting: Meeting) -> bool {
     meeting != Meeting::ServerOnly
 }
 
-/// The invites of the groups that a server is to hear of.
+/// The invites of the groups that a server is to hear of, those that were joined first before the others: where there are too many
+/// servers the last ones are not used, and one more ends none that is in use.
 fn invites(meeting: Meeting, groups: &BTreeMap<GroupId, Group>) -> Vec<Invite> {
     if meeting == Meeting::LanOnly {
         return Vec::new();
     }
-    groups.values().filter_map(|group| groups::read_invite(&group.invite).ok()).collect()
+    let mut joined: Vec<_> = groups.values().collect();
+    joined.sort_by_key(|group| (group.joined_unix_ms, group.id));
+    joined.into_iter().filter_map(|group| groups::read_invite(&group.invite).ok()).collect()
 }
 
 fn no_way_of(why: NoWay) -> view::NoWay {
@@ -331,5 +334,30 @@ fn no_way_of(why: NoWay) -> view::NoWay {
         NoWay::NoRoute => view::NoWay::NoRoute,
         NoWay::OtherDevice => view::NoWay::OtherDevice,
         NoWay::NoAddress => view::NoWay::NoAddress,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_that_were_joined_first_come_first() {
+        let found = view::ServerFound {
+            server: "https://a.example".to_owned(),
+            server_id: manyhands_peer::wire::Digest([9; 32]).to_string(),
+            public_certificate: false,
+        };
+        let mut groups = BTreeMap::new();
+        let mut joined = Vec::new();
+        // Ids are random: twenty are in another order.
+        for joined_unix_ms in 1..=20 {
+            let (id, invite) = groups::new_group(&found, "Dorm 7").unwrap();
+            let (text, name) = (invite.to_string(), "Dorm 7".to_owned());
+            joined.push(invite);
+            groups.insert(id, Group { id, invite: text, name, joined_unix_ms, founder: true });
+        }
+        assert_eq!(invites(Meeting::Automatic, &groups), joined);
+        assert_eq!(invites(Meeting::LanOnly, &groups), []);
     }
 }

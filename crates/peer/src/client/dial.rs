@@ -47,7 +47,8 @@ impl Target {
         };
         let mut next_try = Instant::now();
         let deadline = next_try + self.waits.dial;
-        let mut more = true;
+        // Whether a try that has failed had left this machine.
+        let (mut more, mut left) = (true, false);
         loop {
             if more && (tries.is_empty() || Instant::now() >= next_try) {
                 match waiting.next() {
@@ -80,13 +81,22 @@ impl Target {
                         }
                     }
                     Err(error) => {
-                        if !matches!(failure, CallError::WrongDevice { .. }) {
+                        let no_way = is_no_route(&error);
+                        // That there is no way to one address says nothing about the others.
+                        let says_less = left && no_way;
+                        if !says_less && !matches!(failure, CallError::WrongDevice { .. }) {
                             failure = CallError::Unreachable(error);
                         }
+                        left |= !no_way;
                     }
                 },
                 () = sleep_until(next_try), if more => {}
-                () = sleep_until(deadline) => return Err(failure),
+                () = sleep_until(deadline) => return Err(match failure {
+                    CallError::Unreachable(_) if !left => {
+                        CallError::Unreachable(HandshakeError::Timeout)
+                    }
+                    failure => failure,
+                }),
             }
         }
     }
@@ -105,6 +115,41 @@ impl Target {
     }
 }
 
+/// Whether it never left this machine, as there is no way from here.
+pub(crate) fn is_no_route(error: &HandshakeError) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, NetworkDown, NetworkUnreachable};
+    let HandshakeError::Failed(error) = error else { return false };
+    matches!(error.kind(), NetworkUnreachable | NetworkDown | AddrNotAvailable)
+}
+
 fn nobody(why: &'static str) -> CallError {
     CallError::Unreachable(HandshakeError::Failed(io::Error::other(why)))
+}
+
+#[cfg(test)]
+mod tests {
+    use manyhands_identity::DeviceIdentity;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn that_there_is_no_way_is_said_only_where_it_is_so_of_all_addresses() {
+        let identity = DeviceIdentity::generate().unwrap();
+        let expect = Expect::Device(PeerId::from_digest([7; 32]));
+        let target = Target::new(&Dialer::new(&identity), expect, ClientWaits::default());
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        // Of many at once: no connection goes there.
+        let nowhere: SocketAddr = "224.0.0.1:4000".parse().unwrap();
+        for (addresses, expected) in
+            [(vec![nowhere], true), (vec![nowhere, closed], false), (vec![closed, nowhere], false)]
+        {
+            match target.dial(&addresses).await {
+                Err(CallError::Unreachable(error)) => {
+                    assert_eq!(is_no_route(&error), expected, "{addresses:?}: {error:?}");
+                }
+                other => panic!("{:?}", other.map(|dialed| dialed.address)),
+            }
+        }
+    }
 }

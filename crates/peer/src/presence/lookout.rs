@@ -4,7 +4,7 @@ mod news;
 mod room;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use manyhands_core::PeerId;
@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info};
 
-use super::budget::Budget;
+use super::budget::{Budget, place};
 use super::merge::Said;
 use super::waiting::Waiting;
 use super::{MAX_LISTED, NoWay, PresenceNews, PresenceWaits};
@@ -74,6 +74,10 @@ struct Peer {
     greeting: bool,
     /// The network has changed since that greeting began.
     stale: bool,
+    /// Since it answered last, a failure was put down to a change of the network: the next ones count, as long as it is online.
+    spared: bool,
+    /// What the greeting has taken from the budget, and when.
+    dialled: (Vec<IpAddr>, Option<Instant>),
     /// It has made a connection, on which it can be asked.
     calls: bool,
     /// Somebody has said that it has left: one greeting without an answer will do.
@@ -204,10 +208,13 @@ impl Lookout {
         let mut others = Vec::new();
         for (id, peer) in &mut self.peers {
             peer.stale = peer.greeting;
-            if peer.greeting || peer.failures == 0 {
+            let fails = peer.failures > 0;
+            if fails && peer.is_spared() {
+                peer.failures = 0;
+            }
+            if peer.greeting || !fails {
                 continue;
             }
-            peer.failures = 0;
             match kind(&friends, id, &peer.said) {
                 Kind::Listed => peer.next = peer.next.min(now + jitter(spread)),
                 kind => others.push((kind as usize, *id)),
@@ -335,8 +342,15 @@ impl Lookout {
         peer.calls = false;
         let stale = std::mem::take(&mut peer.stale);
         self.news.insert(id);
+        let (dialled, at) = std::mem::take(&mut peer.dialled);
+        if let (Err(error), Some(at)) = (&result, at)
+            && NoWay::of(error, false) == NoWay::NoRoute
+        {
+            dialled.into_iter().for_each(|ip| self.budget.give_back(ip, at));
+        }
         match result {
             Ok(hello) => {
+                peer.spared = false;
                 if peer.hello.is_none() {
                     info!(peer = %id.short(), "online");
                 }
@@ -352,8 +366,7 @@ impl Lookout {
                 peer.next = Instant::now() + again(&self.waits, listed, greeted, has_called);
             }
             // It was sent from where this device is no more, and says nothing.
-            Err(_) if stale => {
-                peer.failures = 0;
+            Err(_) if stale && peer.is_spared() => {
                 peer.next = Instant::now() + soon;
             }
             Err(error) => {
@@ -394,6 +407,12 @@ impl Peer {
         }
     }
 
+    /// Whether a failure is put down to a change of the network: once. Who is online and does not answer goes offline, however
+    /// often that changes.
+    fn is_spared(&mut self) -> bool {
+        self.hello.is_none() || !std::mem::replace(&mut self.spared, true)
+    }
+
     fn has_called(&self) -> bool {
         self.remote.as_ref().is_some_and(RemotePeer::has_called)
     }
@@ -417,7 +436,7 @@ impl Budget {
     fn cut(
         &mut self,
         addresses: &mut Vec<SocketAddr>,
-        peer: &Peer,
+        peer: &mut Peer,
         now: Instant,
     ) -> Result<(), Instant> {
         let online = peer.hello.is_some();
@@ -426,16 +445,37 @@ impl Budget {
             cut(addresses, 0);
             return Ok(());
         }
+        one_of_each_place(addresses, known, peer.failures);
         let free_at = addresses.iter().map(|address| self.free_at(address.ip(), now)).min();
         addresses.retain(|at| Some(*at) == known || self.free_at(at.ip(), now) <= now);
         // Who is online is asked where it was, first of all.
         cut(addresses, if online { 0 } else { peer.failures });
-        addresses.retain(|at| Some(*at) == known || self.take(at.ip(), now));
+        let mut dialled = Vec::new();
+        addresses.retain(|at| {
+            let taken = Some(*at) != known && self.take(at.ip(), now);
+            dialled.extend(taken.then_some(at.ip()));
+            taken || Some(*at) == known
+        });
+        peer.dialled = (dialled, Some(now));
         match free_at {
             Some(at) if addresses.is_empty() => Err(at),
             _ => Ok(()),
         }
     }
+}
+
+/// Leaves one address of each place beside the one that is `known` to be right, another one after failures: they are one
+/// device's, and one of them is as good as another.
+fn one_of_each_place(addresses: &mut Vec<SocketAddr>, known: Option<SocketAddr>, failures: u32) {
+    let mut places: BTreeMap<IpAddr, Vec<SocketAddr>> = BTreeMap::new();
+    for at in addresses.iter().filter(|at| Some(**at) != known) {
+        places.entry(place(at.ip())).or_default().push(*at);
+    }
+    // When all places have had their turn.
+    let turn = failures as usize / places.len().div_ceil(MAX_LISTED_ADDRESSES).max(1);
+    let chosen: BTreeSet<_> =
+        places.values().filter_map(|all| all.get(turn % all.len().max(1)).copied()).collect();
+    addresses.retain(|at| Some(*at) == known || chosen.contains(at));
 }
 
 /// Leaves those whose turn it is after so many failures.

@@ -305,7 +305,7 @@ impl Connection {
         let retry_after = retry_after.and_then(|value| value.to_str().ok()?.parse::<u32>().ok());
         let document = match self.collect(response, MAX_MESSAGE_BYTES).await {
             Ok(bytes) => serde_json::from_slice::<Problem>(&bytes).ok(),
-            Err(failure) => return failure,
+            Err(failure) => return Failure { answered: true, ..failure },
         };
         let mut problem = document.unwrap_or_else(|| Problem {
             kind: Default::default(),

@@ -39,13 +39,15 @@ pub(super) struct Failure {
     pub(super) retry_after: Option<Duration>,
     /// What the server called it.
     pub(super) code: Option<ProblemCode>,
+    /// Whether it came as an answer: whoever has said it is there, on a connection that is not dead.
+    pub(super) answered: bool,
     /// With `record-old`: what the next record has to exceed.
     pub(super) last_seq: Option<u64>,
 }
 
 impl Failure {
     pub(super) fn of(fault: ServerFault) -> Self {
-        Self { fault, retry_after: None, code: None, last_seq: None }
+        Self { fault, retry_after: None, code: None, answered: false, last_seq: None }
     }
 
     /// An answer that is a problem.
@@ -67,6 +69,7 @@ impl Failure {
             _ => ServerFault::NoServer,
         };
         let retry_after = problem.retry_after_ms.map(Duration::from_millis);
-        Self { fault, retry_after, code, last_seq: problem.last_seq.map(NonZeroU64::get) }
+        let last_seq = problem.last_seq.map(NonZeroU64::get);
+        Self { fault, retry_after, code, answered: true, last_seq }
     }
 }

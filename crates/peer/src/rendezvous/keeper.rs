@@ -59,6 +59,13 @@ impl Keeper {
         self.published.subscribe()
     }
 
+    /// This device is somewhere else, or was asleep.
+    pub(super) fn moved(&mut self) {
+        // Where the server saw this device is where it was.
+        self.open = None;
+        self.speaker.drop_line();
+    }
+
     /// A session, and this device listed in it; gives what was published and when to say it again.
     pub(super) async fn begin(
         &mut self,
@@ -84,6 +91,8 @@ impl Keeper {
         token: &watch::Sender<Bytes32>,
     ) -> Failure {
         let mut publish_at = Instant::now() + next;
+        // What a server that is busy has asked for.
+        let mut not_before = Instant::now();
         loop {
             let Some(open) = self.open.clone() else { return Failure::of(ServerFault::NoAnswer) };
             let done = tokio::select! {
@@ -101,7 +110,10 @@ impl Keeper {
                     let next = published.or_else(|failure| match failure.fault {
                         // Busy, and the session is good: the stream goes on.
                         ServerFault::Busy => {
-                            Ok(failure.retry_after.unwrap_or(BUSY_PAUSE).min(MAX_BUSY_PAUSE))
+                            let asked = failure.retry_after.unwrap_or(BUSY_PAUSE);
+                            let pause = asked.min(MAX_BUSY_PAUSE);
+                            not_before = Instant::now() + pause;
+                            Ok(pause)
                         }
                         _ => Err(failure),
                     });
@@ -111,9 +123,10 @@ impl Keeper {
                 () = sleep_until(open.renew_at) => {
                     self.speaker.open(way).await.map(|new| {
                         token.send_replace(new.token);
-                        // … and where the server sees this device somewhere else, the others hear of it at once.
+                        // … and where the server sees this device somewhere else, the others hear of it at once, or when
+                        // the server is ready to.
                         if new.observed != open.observed {
-                            publish_at = Instant::now();
+                            publish_at = Instant::now().max(not_before);
                         }
                         self.open = Some(new);
                     })

@@ -96,9 +96,15 @@ impl Listener {
             // A cursor is of a session's groups.
             self.cursor.clear();
         }
-        self.views.set_groups(&self.groups, &groups);
+        let begun = self.views.set_groups(&self.groups, &groups);
         self.listed.set_groups(keys);
         self.groups = groups;
+        // A group that was given up and is back before anybody has left it: what is known of it is not said again.
+        for group in begun {
+            for id in self.listed.members(group) {
+                self.show(group, id);
+            }
+        }
     }
 
     /// Nothing is shown any more; that those who were listed are gone is still to be told.
@@ -336,4 +342,56 @@ impl Listener {
 /// For a query.
 fn escaped(cursor: &str) -> String {
     url::form_urlencoded::byte_serialize(cursor.as_bytes()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use manyhands_identity::{DeviceIdentity, GroupSecret, sign_record};
+    use manyhands_wire::{
+        Blob, Digest, List, MAX_RECORD_TTL_S, PresenceRecord, RECORD_VERSION, RendezvousEvent,
+    };
+
+    use super::*;
+    use crate::rendezvous::RendezvousState;
+
+    #[tokio::test]
+    async fn a_group_that_was_given_up_and_is_back_at_once_shows_who_is_known() {
+        let (state, seen) = watch::channel(RendezvousState::default());
+        let (views, waits) = (Views(Arc::new(state)), RendezvousWaits::default());
+        let listed = Listed::new(PeerId::from_digest([0; 32]), false, waits.relist);
+        let hints = mpsc::channel(1).0;
+        let mut listener = Listener::new(listed, views.clone(), hints, waits, None);
+        let (key, mo) = (
+            Arc::new(GroupKey::new(&GroupSecret::generate())),
+            DeviceIdentity::generate().unwrap(),
+        );
+        let record = PresenceRecord {
+            v: RECORD_VERSION,
+            id: Digest(*mo.id().as_bytes()),
+            group: Digest(*key.id().as_bytes()),
+            seq: 1,
+            issued_at_s: now_s(),
+            ttl_s: MAX_RECORD_TTL_S,
+            addresses: List::default(),
+            features: List::default(),
+            name: Blob::new(key.seal(mo.id(), "Mo")).unwrap(),
+        };
+        let present = RendezvousEvent::Present { record: sign_record(&mo, &record).unwrap() };
+        let shown = || {
+            let state = seen.borrow();
+            let group = state.groups.get(&key.id());
+            group.map(|group| group.members.keys().copied().collect::<Vec<_>>())
+        };
+        listener.set_groups(std::slice::from_ref(&key));
+        listener.cursor = "7".to_owned();
+        listener.hear(&present, &mut Backoff::default()).unwrap();
+        assert_eq!(shown(), Some(vec![mo.id()]));
+        // There are too many, and then not, before this server's task has seen either.
+        views.set_unused(&[], &[key.id()]);
+        views.set_unused(&[key.id()], &[]);
+        assert_eq!(shown(), None);
+        listener.set_groups(std::slice::from_ref(&key));
+        assert_eq!(shown(), Some(vec![mo.id()]));
+        assert_eq!(listener.cursor, "7", "nothing was missed");
+    }
 }

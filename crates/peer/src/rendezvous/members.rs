@@ -195,6 +195,11 @@ impl Listed {
         self.groups.get(&group)?.entries.get(&id)?.member.as_ref()
     }
 
+    pub(super) fn members(&self, group: GroupId) -> impl Iterator<Item = PeerId> {
+        let entries = self.groups.get(&group).into_iter().flat_map(|group| &group.entries);
+        entries.filter(|(_, entry)| entry.member.is_some()).map(|(id, _)| *id)
+    }
+
     pub(super) fn has_news(&self) -> bool {
         !self.news.is_empty()
     }

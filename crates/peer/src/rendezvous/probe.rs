@@ -18,9 +18,9 @@ use super::connect::Way;
 use super::fault::Failure;
 use super::{Callable, RendezvousWaits, Views};
 
-/// Never more often, whatever changes; servers allow it once a minute.
+/// Not more often, whatever changes; servers allow it once a minute.
 const PAUSE: Duration = Duration::from_secs(60);
-/// A server that allows it more often is believed, down to this.
+/// A server that allows it more often, when it answers one, is believed, down to this.
 const MIN_PAUSE: Duration = Duration::from_secs(1);
 /// Asked again where no connection was possible: somebody may have let them through meanwhile. The server has room for few probes
 /// that are not answered, which is why it is not asked more often.
@@ -124,14 +124,12 @@ impl Prober {
 /// In how long it is asked again after a failure; `None`: that would be of no use.
 fn after(failure: &Failure, failures: u32, random: f64) -> Option<Duration> {
     match failure.code {
-        Some(ProblemCode::TooMany) => {
-            Some(failure.retry_after.unwrap_or(PAUSE).clamp(MIN_PAUSE, AGAIN))
-        }
         // It cannot tell who asks, or has no such request.
         Some(ProblemCode::ProbeRefused | ProblemCode::NotFound) => None,
         _ => {
             let doubled = PAUSE.saturating_mul(1 << failures.min(16)).min(AGAIN).mul_f64(random);
-            Some(doubled.max(failure.retry_after.unwrap_or_default()).min(2 * AGAIN))
+            let asked = failure.retry_after.unwrap_or_default();
+            Some(doubled.max(asked).clamp(PAUSE, 2 * AGAIN))
         }
     }
 }
@@ -152,15 +150,18 @@ mod tests {
     fn seconds(code: ProblemCode, retry_after_ms: Option<u64>, failures: u32) -> Option<u64> {
         let mut problem = Problem::new(code);
         problem.retry_after_ms = retry_after_ms;
-        after(&Failure::problem(&problem), failures, 1.0).map(|pause| pause.as_secs())
+        let failure = Failure::problem(&problem);
+        assert!(after(&failure, failures, 0.75).is_none_or(|pause| pause >= PAUSE));
+        after(&failure, failures, 1.0).map(|pause| pause.as_secs())
     }
 
     #[test]
     fn a_server_that_refuses_to_probe_is_left_alone_and_one_that_is_busy_more_and_more() {
         use ProblemCode::{Busy, NotFound, ProbeRefused, TooMany};
-        assert_eq!(seconds(TooMany, Some(42_000), 3), Some(42));
-        assert_eq!(seconds(TooMany, Some(u64::MAX), 0), Some(900), "within reason");
-        assert_eq!(seconds(TooMany, Some(0), 0), Some(1));
+        assert_eq!(seconds(TooMany, Some(u64::MAX), 0), Some(1800), "within reason");
+        assert_eq!(seconds(TooMany, Some(70_000), 0), Some(70));
+        let too_many: Vec<_> = (0..6).filter_map(|n| seconds(TooMany, Some(0), n)).collect();
+        assert_eq!(too_many, [60, 120, 240, 480, 900, 900]);
         for refused in [ProbeRefused, NotFound] {
             assert_eq!(seconds(refused, Some(1000), 0), None);
         }

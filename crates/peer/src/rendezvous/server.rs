@@ -79,8 +79,7 @@ impl ServerTask {
                     continue;
                 }
                 Ended::Moved => {
-                    // Where the server saw this device is where it was.
-                    self.keeper.open = None;
+                    self.keeper.moved();
                     MOVED.mul_f64(rand::random())
                 }
                 Ended::Failed(failure) => self.failed(&failure, &mut backoff),
@@ -91,7 +90,7 @@ impl ServerTask {
                 () = sleep(pause) => {}
                 Ok(()) = self.groups.changed() => self.groups.mark_changed(),
                 Ok(()) = self.own.changed() => {
-                    self.keeper.open = None;
+                    self.keeper.moved();
                     sleep(MOVED.mul_f64(rand::random())).await;
                 }
                 never = self.listener.tell() => match never {},

@@ -17,7 +17,7 @@ use manyhands_wire::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::connect::{Connection, MAX_MESSAGE_BYTES, Way};
 use super::fault::{Failure, ServerFault};
@@ -31,6 +31,8 @@ const PUBLISH_PAUSES: (Duration, Duration) = (Duration::from_secs(5), Duration::
 const IDLE: Duration = Duration::from_secs(75);
 /// After so long the server, or something on the way, may have given it up without a word.
 const FRESH: Duration = Duration::from_secs(5);
+/// Without an answer for so long on such a connection a new one is made: packets that were lost are sent again meanwhile.
+const OLD_LINE: Duration = Duration::from_millis(2500);
 
 /// An open session.
 #[derive(Clone, Debug)]
@@ -116,6 +118,11 @@ impl Speaker {
     /// The connection of the last request, for something else.
     pub(super) fn take_line(&mut self) -> Option<Connection> {
         self.line.take().filter(|(_, used)| used.elapsed() < IDLE).map(|(line, _)| line)
+    }
+
+    /// What was connected from where this device was leads nowhere, and nobody says so.
+    pub(super) fn drop_line(&mut self) {
+        self.line = None;
     }
 
     /// Opens a session: the server proves its key, this device its own and that it is a member.
@@ -283,7 +290,11 @@ impl Speaker {
             |group| format!("/v1/presence?group={group}"),
         );
         let delete = (Method::DELETE, path.as_str());
-        self.ask(way, delete, Some(&open.token), None, StatusCode::NO_CONTENT).await.map(drop)
+        // Half of the time that leaving has, however fresh the connection: there is no later time to say it.
+        let patience = Some(way.waits().farewell / 2);
+        let asked =
+            self.ask_within(way, delete, Some(&open.token), None, StatusCode::NO_CONTENT, patience);
+        asked.await.map(drop)
     }
 
     /// One message there, one back.
@@ -300,31 +311,48 @@ impl Speaker {
         serde_json::from_slice(&bytes).map_err(|_| Failure::of(ServerFault::NoServer))
     }
 
-    /// On the connection of the last request, or on a new one: also when that of the last turns out to be dead. Whatever is said
-    /// here may be said twice.
     async fn ask(
+        &mut self,
+        way: &Way,
+        path: (Method, &str),
+        token: Option<&Bytes32>,
+        body: Option<Vec<u8>>,
+        expected: StatusCode,
+    ) -> Result<Bytes, Failure> {
+        let idle = self.line.as_ref().map(|(_, used)| used.elapsed()).unwrap_or_default();
+        let patience = (idle >= FRESH).then_some(OLD_LINE);
+        self.ask_within(way, path, token, body, expected, patience).await
+    }
+
+    /// On the connection of the last request, or on a new one: also, after this patience, when that of the last turns out to be
+    /// dead; `None`: it is not taken to be. Whatever is said here may be said twice.
+    async fn ask_within(
         &mut self,
         way: &Way,
         (method, path): (Method, &str),
         token: Option<&Bytes32>,
         body: Option<Vec<u8>>,
         expected: StatusCode,
+        patience: Option<Duration>,
     ) -> Result<Bytes, Failure> {
-        let idle = self.line.as_ref().map(|(_, used)| used.elapsed()).unwrap_or_default();
-        let kept = self.take_line().filter(Connection::is_usable);
-        let (mut line, mut second_try) = match kept {
-            Some(line) => (line, idle >= FRESH),
-            None => (way.connect().await?, false),
+        let (mut line, mut patience) = match self.take_line().filter(Connection::is_usable) {
+            Some(line) => (line, patience),
+            None => (way.connect().await?, None),
         };
         loop {
             let (method, body) = (method.clone(), body.clone());
+            let first_try = patience.take();
             let asked = async {
-                let answer = line.send(method, path, token, body, Duration::ZERO, expected).await?;
-                line.collect(answer, MAX_MESSAGE_BYTES).await
+                let sent = line.send(method, path, token, body, Duration::ZERO, expected);
+                let patience = first_try.unwrap_or(Duration::MAX);
+                let silent = |_| Err(Failure::of(ServerFault::NoAnswer));
+                let answer = timeout(patience, sent).await.unwrap_or_else(silent)?;
+                let read = line.collect(answer, MAX_MESSAGE_BYTES).await;
+                read.map_err(|failure| Failure { answered: true, ..failure })
             };
             match asked.await {
                 Err(failure) if failure.fault == ServerFault::NoAnswer => {
-                    if !std::mem::take(&mut second_try) {
+                    if first_try.is_none() || failure.answered {
                         return Err(failure);
                     }
                     line = way.connect().await?;

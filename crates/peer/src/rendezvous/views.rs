@@ -24,8 +24,9 @@ impl GroupStatus {
 pub(super) struct Views(pub(super) Arc<watch::Sender<RendezvousState>>);
 
 impl Views {
-    /// A server's groups are others now.
-    pub(super) fn set_groups(&self, old: &[GroupId], new: &[GroupId]) {
+    /// A server's groups are others now; gives those of which nothing is shown yet.
+    pub(super) fn set_groups(&self, old: &[GroupId], new: &[GroupId]) -> Vec<GroupId> {
+        let mut begun = Vec::new();
         self.0.send_modify(|state| {
             for id in old.iter().filter(|id| !new.contains(id)) {
                 if state.groups.get(id).is_some_and(|group| !group.is_unused()) {
@@ -33,9 +34,13 @@ impl Views {
                 }
             }
             for id in new {
-                state.groups.entry(*id).or_insert_with(|| GroupStatus::new(ServerLink::Connecting));
+                state.groups.entry(*id).or_insert_with(|| {
+                    begun.push(*id);
+                    GroupStatus::new(ServerLink::Connecting)
+                });
             }
         });
+        begun
     }
 
     /// Groups that have no server's task, or no more; what a task that is ending says of them has no effect.

@@ -150,6 +150,9 @@ impl Met {
     }
 }
 
+/// A status, and what a server says with it; what stands before one says nothing.
+pub type Refusal = (StatusCode, Option<Problem>);
+
 /// A server that does what it should until somebody is listening, and says then what it was told to say.
 #[derive(Clone)]
 pub struct Liar {
@@ -171,9 +174,20 @@ pub struct Liar {
     pub next_after_ms: Arc<AtomicUsize>,
     /// What was published, one after the other.
     pub published: watch::Sender<Vec<PresenceRecord>>,
-    /// What is answered to probes, one after the other: reachable, or so many milliseconds too early.
-    pub probes: Arc<Mutex<Vec<Result<bool, u64>>>>,
+    /// What is answered to probes, the last one first, and in how many milliseconds it may be asked again.
+    pub probes: Arc<Mutex<Vec<bool>>>,
+    pub probe_again_ms: Arc<AtomicUsize>,
+    /// How many were asked for.
+    pub probed: watch::Sender<usize>,
     pub connections: Arc<AtomicUsize>,
+    /// Connections up to this one are dead, and nobody was told: what is asked on them is not even read.
+    pub dead: Arc<AtomicUsize>,
+    /// The next publication is answered with this, …
+    pub refuses: Arc<Mutex<Option<Refusal>>>,
+    /// … which has been done so often.
+    pub refused: watch::Sender<usize>,
+    /// Goodbyes.
+    pub left: watch::Sender<usize>,
     /// The next publication is read, and the connection closed without an answer.
     pub hangs_up: Arc<AtomicBool>,
     /// Who proves the server's key.
@@ -196,7 +210,13 @@ impl Liar {
             next_after_ms: Arc::new(AtomicUsize::new(30_000)),
             published: watch::channel(Vec::new()).0,
             probes: Arc::default(),
+            probe_again_ms: Arc::new(AtomicUsize::new(60_000)),
+            probed: watch::channel(0).0,
             connections: Arc::default(),
+            dead: Arc::default(),
+            refuses: Arc::default(),
+            refused: watch::channel(0).0,
+            left: watch::channel(0).0,
             hangs_up: Arc::default(),
             proves: Arc::new(Mutex::new(identity.clone())),
             identity,
@@ -205,11 +225,16 @@ impl Liar {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let liar = serving.clone();
-                liar.connections.fetch_add(1, Ordering::SeqCst);
+                let number = liar.connections.fetch_add(1, Ordering::SeqCst) + 1;
                 tokio::spawn(async move {
                     let service = service_fn(move |request| {
                         let liar = liar.clone();
-                        async move { liar.answer(request).await.ok_or("no answer") }
+                        async move {
+                            if number <= liar.dead.load(Ordering::SeqCst) {
+                                std::future::pending::<()>().await;
+                            }
+                            liar.answer(request).await.ok_or("no answer")
+                        }
                     });
                     let connection = hyper::server::conn::http1::Builder::new();
                     connection.serve_connection(TokioIo::new(stream), service).await.ok();
@@ -269,6 +294,15 @@ impl Liar {
                 if self.hangs_up.swap(false, Ordering::SeqCst) {
                     return None;
                 }
+                if let Some((status, problem)) = self.refuses.lock().unwrap().take() {
+                    self.refused.send_modify(|refused| *refused += 1);
+                    let mut answer = match problem {
+                        Some(problem) => json(&problem),
+                        None => Response::new(Full::default().boxed_unsync()),
+                    };
+                    *answer.status_mut() = status;
+                    return Some(answer);
+                }
                 let mut last_seq = self.last_seq.lock().unwrap();
                 if record.seq > *last_seq {
                     *last_seq = record.seq;
@@ -287,27 +321,19 @@ impl Liar {
                 let said = stream_of(self.stream.subscribe());
                 Response::new(BodyExt::boxed_unsync(StreamBody::new(said)))
             }
-            (&Method::POST, "/v1/probes") => match self.probes.lock().unwrap().pop() {
-                Some(Ok(reachable)) => json(&Probed {
-                    address: self.at,
-                    reachable,
-                    why: None,
-                    retry_after_ms: Some(60_000),
-                }),
-                Some(Err(retry_after_ms)) => {
-                    let mut problem = Problem::new(ProblemCode::TooMany);
-                    problem.retry_after_ms = Some(retry_after_ms);
-                    let mut answer = json(&problem);
-                    *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;
-                    answer
+            (&Method::POST, "/v1/probes") => {
+                self.probed.send_modify(|probed| *probed += 1);
+                if let Some(reachable) = self.probes.lock().unwrap().pop() {
+                    let again_ms = self.probe_again_ms.load(Ordering::SeqCst) as u64;
+                    let (address, retry_after_ms) = (self.at, Some(again_ms));
+                    return Some(json(&Probed { address, reachable, why: None, retry_after_ms }));
                 }
-                None => {
-                    let mut answer = Response::new(Full::default().boxed_unsync());
-                    *answer.status_mut() = StatusCode::NOT_FOUND;
-                    answer
-                }
-            },
+                let mut answer = Response::new(Full::default().boxed_unsync());
+                *answer.status_mut() = StatusCode::NOT_FOUND;
+                answer
+            }
             (&Method::DELETE, _) => {
+                self.left.send_modify(|left| *left += 1);
                 let mut answer = Response::new(Full::default().boxed_unsync());
                 *answer.status_mut() = StatusCode::NO_CONTENT;
                 answer

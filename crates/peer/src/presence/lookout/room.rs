@@ -27,6 +27,8 @@ impl Lookout {
             next,
             greeting: false,
             stale: false,
+            spared: false,
+            dialled: Default::default(),
             calls: false,
             doubted: false,
             attended: false,

@@ -146,3 +146,113 @@ async fn who_was_refused_for_lack_of_room_is_taken_in_when_somebody_goes() {
     assert!(!lookout.peers.contains_key(&peer(most)), "it has gone meanwhile");
     assert!(lookout.waiting.draw().is_none());
 }
+
+/// Greets whoever is due; gives where they are dialled.
+fn dialled(lookout: &mut Lookout) -> Vec<IpAddr> {
+    // Dropped with what is under way: what comes of it is for the test to say.
+    lookout.greet_who_is_due(&mut JoinSet::new());
+    lookout.peers.values().flat_map(|peer| peer.dialled.0.clone()).collect()
+}
+
+fn unreachable(kind: std::io::ErrorKind) -> CallError {
+    CallError::Unreachable(manyhands_identity::HandshakeError::Failed(kind.into()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_never_left_this_device_cost_nothing() {
+    use std::io::ErrorKind::{HostUnreachable, NetworkUnreachable};
+    let mut lookout = lookout([]);
+    lookout.seen(peer(1), GROUP, &at(1));
+    let mut greet = |kind| {
+        lookout.peers.get_mut(&peer(1)).unwrap().next = Instant::now();
+        let dialled = dialled(&mut lookout);
+        if lookout.peers[&peer(1)].greeting {
+            lookout.greeted(peer(1), Err(unreachable(kind)));
+        }
+        dialled.len()
+    };
+    let without_a_network: usize = (0..30).map(|_| greet(NetworkUnreachable)).sum();
+    assert_eq!(without_a_network, 30);
+    let with_one: usize = (0..30).map(|_| greet(HostUnreachable)).sum();
+    assert_eq!(with_one, 6, "all of the budget, and no more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_greeting_goes_to_one_address_of_a_place_and_to_each_of_them_in_the_end() {
+    let mut lookout = lookout([]);
+    let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+    let network = ["[2001:db8::1]:4000", "[2001:db8::2]:4000", "[2001:db8::3]:4000"].map(at);
+    let other = at("10.0.0.7:4000");
+    lookout.seen(peer(1), GROUP, &[&network[..], &[other]].concat());
+    let mut tried = BTreeSet::new();
+    for _ in 0..network.len() {
+        lookout.peers.get_mut(&peer(1)).unwrap().next = Instant::now();
+        let dialled = dialled(&mut lookout);
+        assert_eq!(dialled.len(), 2, "{dialled:?}");
+        assert!(dialled.contains(&other.ip()));
+        tried.extend(dialled);
+        lookout.greeted(peer(1), Err(unreachable(std::io::ErrorKind::TimedOut)));
+    }
+    assert_eq!(tried.len(), network.len() + 1);
+}
+
+#[test]
+fn of_many_places_with_several_addresses_all_are_tried_in_the_end() {
+    let all: Vec<_> =
+        (0..16).map(|n| SocketAddr::from(([10, 0, 0, n / 2], 4000 + u16::from(n % 2)))).collect();
+    let mut tried = BTreeSet::new();
+    for failures in 0..4 {
+        let mut addresses = all.clone();
+        one_of_each_place(&mut addresses, None, failures);
+        assert_eq!(addresses.len(), 8);
+        cut(&mut addresses, failures);
+        tried.extend(addresses);
+    }
+    assert_eq!(tried.len(), all.len());
+    let mut few = all.clone();
+    one_of_each_place(&mut few, Some(all[3]), 0);
+    assert!(few.contains(&all[3]) && few.contains(&all[2]), "beside where it has answered");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_gone_goes_offline_while_the_network_changes_all_the_time() {
+    let hello = || Hello {
+        protocol: manyhands_wire::ProtocolRange { min: 1, max: 1 },
+        name: manyhands_wire::DeviceName::default(),
+        lending: false,
+        features: Default::default(),
+        software: Default::default(),
+    };
+    let mut lookout = lookout([peer(1)]);
+    lookout.seen(peer(1), HintOrigin::Known, &at(1));
+    // Once is no sign that it has gone, …
+    for _ in 0..3 {
+        for answer in [Ok(hello()), Err(CallError::Nonsense("of the old network"))] {
+            lookout.peers.get_mut(&peer(1)).unwrap().greeting = true;
+            lookout.moved();
+            lookout.greeted(peer(1), answer);
+            let known = &lookout.peers[&peer(1)];
+            assert_eq!((known.hello.is_some(), known.failures), (true, 0));
+        }
+    }
+    // … and again and again is one.
+    let mut failed = 1;
+    while lookout.peers[&peer(1)].hello.is_some() {
+        lookout.moved();
+        lookout.peers.get_mut(&peer(1)).unwrap().greeting = true;
+        lookout.moved();
+        lookout.greeted(peer(1), Err(CallError::Nonsense("of the old network")));
+        lookout.moved();
+        failed += 1;
+    }
+    assert_eq!(failed, 1 + FAILURES);
+    // Also where each change comes between two greetings.
+    lookout.greeted(peer(1), Ok(hello()));
+    let mut failed = 0;
+    while lookout.peers[&peer(1)].hello.is_some() {
+        lookout.greeted(peer(1), Err(CallError::Nonsense("of this one")));
+        lookout.moved();
+        failed += 1;
+    }
+    assert_eq!(failed, 1 + FAILURES);
+}
