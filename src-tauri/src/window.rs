@@ -72,6 +72,8 @@ impl Window {
 pub fn on_event(window: &tauri::Window, event: &WindowEvent) {
     let app = window.app_handle();
     match event {
+        // The keys that close a window give it the focus once more when they are let go, and it may be hidden by then.
+        WindowEvent::Focused(true) if !window.is_visible().unwrap_or(true) => {}
         WindowEvent::Focused(true) => app.state::<Window>().is_at(Place::Front),
         WindowEvent::Focused(false) => app.state::<Window>().is_at(Place::Aside),
         // A profile that cannot be opened has no engine, and no such window.
