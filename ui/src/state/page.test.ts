@@ -25,6 +25,15 @@ function tell(event: PageEvent): void {
   page = apply(page, event);
 }
 
+const addNew = () =>
+  engine.add({
+    url: 'https://example.org/new.bin',
+    dir: null,
+    out: null,
+    sha256: null,
+    connections: null,
+  });
+
 /** Asks what the page asks, and hands the answer over. */
 async function refresh(): Promise<void> {
   const query = queryOf(page);
@@ -97,13 +106,7 @@ test('an answer that does not have what was added yet selects nothing else', asy
   await refresh();
   const query = queryOf(page);
   const before = await engine.view(query);
-  const id = await engine.add({
-    url: 'https://example.org/new.bin',
-    dir: null,
-    out: null,
-    sha256: null,
-    connections: null,
-  });
+  const id = await addNew();
   tell({ kind: 'added', id, index: 1000 });
   tell({ kind: 'view-arrived', query, view: before });
   expect(page.selected?.id).toBe(id);
@@ -128,13 +131,7 @@ test('what was added is shown and selected, whatever was looked at', async () =>
   tell({ kind: 'filter-chosen', filter: 'done' });
   tell({ kind: 'search-typed', search: 'nothing' });
   await refresh();
-  const id = await engine.add({
-    url: 'https://example.org/new.bin',
-    dir: null,
-    out: null,
-    sha256: null,
-    connections: null,
-  });
+  const id = await addNew();
   tell({ kind: 'added', id, index: 1000 });
   await refresh();
   expect(page.filter).toBe('all');
