@@ -12,6 +12,8 @@ use sha2::{Digest, Sha256};
 const MAX_NUMBERED: u32 = 9_999;
 /// Kept free when the length of a file is known beforehand, so that the system has room to breathe.
 const SPARE_BYTES: u64 = 1 << 20;
+/// Bytes that need a block of the disk wherever they are stored.
+const MIN_BLOCK: u64 = 4096;
 /// Read at once for a digest.
 const DIGEST_PORTION: usize = 256 << 10;
 
@@ -72,7 +74,8 @@ pub fn create(dir: &Path, name: &str, length: Option<u64>) -> Result<Created, Fa
 /// The part file of a run that was killed before it could store that it had made one: as long as it should be, without a
 /// single byte in it, and held by nobody. A second one beside it would have another name than the user expects.
 fn left_behind(path: &Path, length: Option<u64>) -> Option<File> {
-    let length = length.filter(|length| *length > 0)?;
+    // Some file systems keep what is smaller in the inode: no blocks are no sign that it is empty.
+    let length = length.filter(|length| *length >= MIN_BLOCK)?;
     let looks = |found: &std::fs::Metadata| {
         found.is_file() && found.len() == length && found.blocks() == 0 && found.nlink() == 1
     };
